@@ -1,0 +1,1 @@
+"""From crystals and labels to batches."""

@@ -1,0 +1,1 @@
+"""Sums over a periodic lattice: cells, potentials, certified bounds; no atoms."""

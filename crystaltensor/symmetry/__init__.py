@@ -1,0 +1,1 @@
+"""What the symmetry of a crystal allows its tensors to be."""
