@@ -122,7 +122,7 @@ def allowed_form(
     chosen = sorted(layout.entry_of[pivot] for pivot in pivots)
     weights = np.power(_FACTORS[factors], layout.unequal).astype(np.float64)
     # One row per basis tensor, one column per entry of the form.
-    entries = (rows @ indices.embedding.T)[:, layout.flat] * weights
+    entries: Floats = (rows @ indices.embedding.T)[:, layout.flat] * weights
     coefficients = np.linalg.solve(entries[:, chosen], entries).T
     names = np.array([symbol + digits for digits in layout.digits])
     shape = layout.shape
@@ -198,7 +198,7 @@ def _rank_of_name(
     return int(len(set(digits)) > 1), digits
 
 
-def _snap(coefficients: "Floats") -> "Floats":
+def _snap(coefficients: "NDArray[np.floating]") -> "Floats":
     """Make multiples of one half exact; the rest of the coefficients stay."""
     exact = np.round(2 * coefficients) / 2
     near = np.abs(coefficients - exact) < 1e-9
