@@ -24,6 +24,8 @@ class TensorProperty:
         ``"even"`` or ``"odd"`` under inversion.
     unit
         As written in files.
+    label
+        What data sets call it.
     per_atom
         Whether there is one tensor for each atom.
     """
@@ -35,6 +37,7 @@ class TensorProperty:
     index_symmetry: str
     parity: str
     unit: str
+    label: str
     per_atom: bool = False
 
     @property
@@ -51,6 +54,7 @@ DIELECTRIC = TensorProperty(
     index_symmetry="ij=ji",
     parity="even",
     unit="1",
+    label="dielectric_electronic",
 )
 DIELECTRIC_TOTAL = TensorProperty(
     name="dielectric-total",
@@ -60,6 +64,7 @@ DIELECTRIC_TOTAL = TensorProperty(
     index_symmetry="ij=ji",
     parity="even",
     unit="1",
+    label="dielectric_total",
 )
 PIEZO = TensorProperty(
     name="piezo",
@@ -69,6 +74,7 @@ PIEZO = TensorProperty(
     index_symmetry="ijk=ikj",
     parity="odd",
     unit="C/m^2",
+    label="piezo_e",
 )
 ELASTIC = TensorProperty(
     name="elastic",
@@ -78,6 +84,7 @@ ELASTIC = TensorProperty(
     index_symmetry="ijkl=jikl=ijlk=klij",
     parity="even",
     unit="GPa",
+    label="elastic",
 )
 BORN_CHARGES = TensorProperty(
     name="born-charges",
@@ -87,6 +94,7 @@ BORN_CHARGES = TensorProperty(
     index_symmetry="ij",
     parity="even",
     unit="e",
+    label="born_charges",
     per_atom=True,
 )
 

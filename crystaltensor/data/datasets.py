@@ -1,0 +1,383 @@
+"""Labelled crystals: reading them, and preparing them once for training."""
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystaltensor.crystals.crystal import Crystal
+from crystaltensor.data.graphs import CrystalGraph, build_graph
+from crystaltensor.errors import CrystalTensorError, DataError
+from crystaltensor.symmetry.irreps import irrep_projectors
+from crystaltensor.symmetry.projection import project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from crystaltensor.properties import TensorProperty
+
+TABLES = Path(__file__).with_name("tables")
+"""Data sets that travel with the package; their README gives source and licence."""
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class LabelledCrystal:
+    """One row of a data set.
+
+    Parameters
+    ----------
+    name : str
+        What the data set calls it.
+    crystal : Crystal
+        The structure, in the frame of the tensor.
+    tensor : ndarray, shape (3, ..., 3)
+        The label, in the unit of the property.
+    split : str
+        ``"train"``, ``"val"`` or ``"test"``.
+    sign_known : bool
+        Whether the sign of the label means something: in the classes without a polar
+        axis that of a piezoelectric tensor is a free choice of its author.
+    polar : bool
+        Whether the crystal belongs to a polar class.
+    """
+
+    name: str
+    crystal: Crystal
+    tensor: "NDArray[np.float64]"
+    split: str
+    sign_known: bool
+    polar: bool
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+def find_table(name: str, folder: Path) -> Path:
+    """Find a data set by its path, or by the name of one that travels along.
+
+    Parameters
+    ----------
+    name : str
+        A path, relative to `folder`, or a name such as ``"mp_piezo"``.
+    folder : Path
+        Where the configuration that gives the name lies.
+
+    Returns
+    -------
+    Path
+        An existing file.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    """
+    bundled = TABLES / f"{name}.jsonl.gz"
+    for path in (folder / name, bundled):
+        if path.is_file():
+            return path
+    known = sorted(path.name.removesuffix(".jsonl.gz") for path in TABLES.glob("*.gz"))
+    raise DataError(f"{name}: no such file, nor a data set of the package ({known})")
+
+
+def read_table(
+    path: Path, row: "TensorProperty", *, max_component: float
+) -> tuple[list[LabelledCrystal], list[Dropped]]:
+    """Read a data set of crystals with one tensor each.
+
+    Parameters
+    ----------
+    path : Path
+        JSON lines, plain or gzipped, one crystal a line.
+    row : TensorProperty
+        Which label is wanted.
+    max_component : float
+        Rows with a component as large as this are outliers and are dropped.
+
+    Returns
+    -------
+    rows : list of LabelledCrystal
+        In the order of the file.
+    dropped : list of Dropped
+        What was left out.
+
+    Raises
+    ------
+    DataError
+        If a line is not such a row.
+    """
+    rows: list[LabelledCrystal] = []
+    dropped: list[Dropped] = []
+    for number, entry in _lines(path):
+        where = f"{path.name}, line {number}"
+        try:
+            labelled = _labelled(entry, row)
+        except (KeyError, TypeError, ValueError, CrystalTensorError) as error:
+            raise DataError(
+                f"{where}: not a row with structure, split and tensors.{row.label} "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        largest = float(np.abs(labelled.tensor).max())
+        if entry.get("frame_ok") is False:
+            dropped.append(Dropped(labelled.name, "its frame is not known"))
+        elif largest >= max_component:
+            dropped.append(Dropped(labelled.name, f"a component of {largest:.4g} {row.unit}"))
+        else:
+            rows.append(labelled)
+    if not rows:
+        raise DataError(f"{path.name}: no row can be used")
+    return rows, dropped
+
+
+def _lines(path: Path) -> "Iterator[tuple[int, dict[str, Any]]]":
+    """Parse the lines of a JSON-lines file, with their numbers."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError as error:
+                message = f"{path.name}, line {number}: not JSON ({error})"
+                raise DataError(message) from error
+            yield number, entry
+
+
+def _labelled(entry: "dict[str, Any]", row: "TensorProperty") -> LabelledCrystal:
+    """Read one row; the caller says where it was if this fails."""
+    structure = entry["structure"]
+    tensor = np.array(entry["tensors"][row.label], dtype=float)
+    if tensor.shape != (3,) * row.rank or not np.isfinite(tensor).all():
+        raise DataError(f"{row.label} must be finite, of shape {(3,) * row.rank}")
+    if entry["split"] not in SPLITS:
+        raise DataError(f"split must be one of {SPLITS}, not {entry['split']!r}")
+    return LabelledCrystal(
+        name=str(entry["id"]),
+        crystal=Crystal.from_symbols(
+            structure["lattice"], structure["frac_coords"], structure["species"]
+        ),
+        tensor=tensor,
+        split=entry["split"],
+        sign_known=bool(entry.get("sign_reliable", True)),
+        polar=bool(entry.get("polar_class", False)),
+    )
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Graphs and labels, ready for batches; needs neither parsers nor spglib.
+
+    Parameters
+    ----------
+    names : list of str
+        One per crystal, as in the other fields.
+    graphs : list of CrystalGraph
+        The inputs.
+    tensors : ndarray, shape (n_crystals, 3, ..., 3)
+        Labels, projected on what the crystal's point group allows.
+    splits : ndarray of str
+        ``"train"``, ``"val"`` or ``"test"``.
+    sign_known, polar : ndarray of bool
+        As in `LabelledCrystal`.
+    key : str
+        Hash of the data and the settings it was prepared with.
+    """
+
+    names: list[str]
+    graphs: list[CrystalGraph]
+    tensors: "NDArray[np.float64]"
+    splits: "NDArray[np.str_]"
+    sign_known: "NDArray[np.bool_]"
+    polar: "NDArray[np.bool_]"
+    key: str
+
+    def part(self, split: str) -> "NDArray[np.int64]":
+        """Indices of the crystals of one split."""
+        return np.flatnonzero(self.splits == split)
+
+
+def prepare(
+    rows: "Sequence[LabelledCrystal]",
+    row: "TensorProperty",
+    *,
+    cutoff: float,
+    symprec: float,
+    max_residual: float,
+    key: str,
+) -> tuple[PreparedData, list[Dropped]]:
+    """Find the symmetry and the neighbours of every crystal, and project the labels.
+
+    Parameters
+    ----------
+    rows : sequence of LabelledCrystal
+        What to learn from.
+    row : TensorProperty
+        The property that the labels are of.
+    cutoff : float
+        Radius of the graphs, in Å.
+    symprec : float
+        Largest distance between equivalent atoms, in Å.
+    max_residual : float
+        Rows whose label loses a larger part of its norm in the projection do not
+        belong to their structure and are dropped, those of the test split excepted.
+    key : str
+        Kept with the result, see `cache_key`.
+
+    Returns
+    -------
+    data : PreparedData
+        In the order of `rows`.
+    dropped : list of Dropped
+        What was left out.
+    """
+    # Late: what is prepared can be used where spglib is not installed.
+    from crystaltensor.symmetry.operations import find_symmetry
+
+    kept, graphs, tensors, dropped = [], [], [], []
+    for labelled in rows:
+        group = find_symmetry(labelled.crystal, symprec=symprec).rotations
+        tensor = project(labelled.tensor, group, index_symmetry=row.index_symmetry)
+        lost = float(np.linalg.norm(labelled.tensor - tensor))
+        norm = float(np.linalg.norm(labelled.tensor))
+        if labelled.split != "test" and lost > max_residual * norm:
+            share = f"{100 * lost / norm:.0f} % of its label is forbidden by symmetry"
+            dropped.append(Dropped(labelled.name, share))
+            continue
+        irreps = irrep_projectors(group, row.index_symmetry)
+        graphs.append(build_graph(labelled.crystal, cutoff, irreps))
+        tensors.append(tensor)
+        kept.append(labelled)
+    data = PreparedData(
+        names=[labelled.name for labelled in kept],
+        graphs=graphs,
+        tensors=np.stack(tensors),
+        splits=np.array([labelled.split for labelled in kept]),
+        sign_known=np.array([labelled.sign_known for labelled in kept]),
+        polar=np.array([labelled.polar for labelled in kept]),
+        key=key,
+    )
+    return data, dropped
+
+
+def cache_key(paths: "Sequence[Path]", **settings: object) -> str:
+    """Hash the content of files together with settings.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files whose bytes count; their names do not.
+    settings
+        Anything with a stable ``repr``.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+    for path in paths:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def save_prepared(data: PreparedData, path: Path) -> None:
+    """Write prepared data as one uncompressed ``.npz``; never half of it."""
+    graphs = data.graphs
+    arrays = {
+        "names": np.array(data.names),
+        "tensors": data.tensors,
+        "splits": data.splits,
+        "sign_known": data.sign_known,
+        "polar": data.polar,
+        "key": np.array(data.key),
+        "volumes": np.array([graph.volume for graph in graphs]),
+        "n_atoms": np.array([len(graph.numbers) for graph in graphs]),
+        "n_edges": np.array([len(graph.targets) for graph in graphs]),
+    }
+    for name in ("numbers", "targets", "sources", "vectors"):
+        arrays[name] = np.concatenate([getattr(graph, name) for graph in graphs])
+    for degree, pseudo in graphs[0].projectors:
+        stacked = np.stack([graph.projectors[degree, pseudo] for graph in graphs])
+        arrays[f"projector_{degree}_{int(pseudo)}"] = stacked
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, allow_pickle=False, **arrays)
+    partial.replace(path)
+
+
+def load_prepared(path: Path) -> PreparedData:
+    """Read what `save_prepared` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npz`` file.
+
+    Returns
+    -------
+    PreparedData
+        The same.
+
+    Raises
+    ------
+    DataError
+        If the file is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return _unpack(arrays)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: not a prepared data set ({error})") from error
+
+
+def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
+    """Cut the flat arrays of a file back into graphs."""
+    n_atoms, n_edges = arrays["n_atoms"], arrays["n_edges"]
+    cut = {
+        name: np.split(arrays[name], np.cumsum(counts)[:-1])
+        for name, counts in (
+            ("numbers", n_atoms),
+            ("targets", n_edges),
+            ("sources", n_edges),
+            ("vectors", n_edges),
+        )
+    }
+    projectors = {
+        (int(name.split("_")[1]), name.endswith("1")): stacked
+        for name, stacked in arrays.items()
+        if name.startswith("projector_")
+    }
+    graphs = [
+        CrystalGraph(
+            cut["numbers"][index],
+            float(volume),
+            cut["targets"][index],
+            cut["sources"][index],
+            cut["vectors"][index],
+            {kind: stacked[index] for kind, stacked in projectors.items()},
+        )
+        for index, volume in enumerate(arrays["volumes"])
+    ]
+    return PreparedData(
+        names=arrays["names"].tolist(),
+        graphs=graphs,
+        tensors=arrays["tensors"],
+        splits=arrays["splits"],
+        sign_known=arrays["sign_known"],
+        polar=arrays["polar"],
+        key=str(arrays["key"]),
+    )

@@ -1,0 +1,224 @@
+"""Crystals as graphs, and graphs as batches."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crystaltensor.errors import ResourceError
+from crystaltensor.nn.batch import GraphBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from crystaltensor.crystals.crystal import Crystal
+
+CHUNK = 2_000_000
+"""Pairs of atoms looked at together when neighbours are searched (16 MB an array)."""
+
+LARGEST = 20_000_000
+"""Edges of the largest graph; a network needs about 1 kB for each."""
+
+
+@dataclass(frozen=True)
+class CrystalGraph:
+    """The neighbours of the atoms of one crystal.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (n_atoms,)
+        Atomic numbers.
+    volume : float
+        Of the cell, in Å³.
+    targets, sources : ndarray of int, shape (n_edges,)
+        Atoms at the two ends, ordered by target, then by source.
+    vectors : ndarray, shape (n_edges, 3)
+        From target to source, in Å.
+    projectors : dict
+        ``(degree, pseudo)`` to a matrix, shape (2 * degree + 1, 2 * degree + 1).
+    """
+
+    numbers: "NDArray[np.int64]"
+    volume: float
+    targets: "NDArray[np.int64]"
+    sources: "NDArray[np.int64]"
+    vectors: "NDArray[np.float64]"
+    projectors: "Mapping[tuple[int, bool], NDArray[np.float64]]"
+
+
+def neighbours(
+    crystal: "Crystal", cutoff: float
+) -> tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float64]"]:
+    """Find all images of all atoms within a radius of each atom.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any cell: skewed, left-handed, positions inside or outside.
+    cutoff : float
+        The radius, in Å.
+
+    Returns
+    -------
+    targets, sources : ndarray of int, shape (n_edges,)
+        Ordered by target, then by source; both directions of each bond are there.
+    vectors : ndarray, shape (n_edges, 3)
+        From target to source, in Å.
+
+    Raises
+    ------
+    ResourceError
+        If there are more neighbours than a network can treat.
+    """
+    cell, frac = crystal.cell, crystal.frac
+    n_atoms = len(frac)
+    expected = n_atoms * (n_atoms / crystal.volume) * 4.19 * cutoff**3
+    if expected > LARGEST:
+        raise ResourceError(
+            f"about {expected:.1g} neighbours within {cutoff:g} Å: more than memory "
+            "allows; use a smaller cell of the same crystal, and check the unit of the "
+            "lattice vectors (Å)"
+        )
+    # Planes of equal fractional coordinate lie 1/|b| apart, b a column of the inverse;
+    # differences of positions are first brought into [-1/2, 1/2].
+    spacing = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    reach = np.floor(cutoff / spacing + 0.5 + 1e-9).astype(int)
+    images = np.stack(
+        np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    shifts = images @ cell
+    rows = max(1, CHUNK // (n_atoms * len(shifts)))
+    found = [
+        _neighbours_of(
+            np.arange(first, min(first + rows, n_atoms)), cell, frac, shifts, cutoff
+        )
+        for first in range(0, n_atoms, rows)
+    ]
+    targets, sources, vectors = (
+        np.concatenate(part) for part in zip(*found, strict=True)
+    )
+    return targets, sources, vectors
+
+
+def _neighbours_of(
+    atoms: "NDArray[np.int64]",
+    cell: "NDArray[np.float64]",
+    frac: "NDArray[np.float64]",
+    shifts: "NDArray[np.float64]",
+    cutoff: float,
+) -> tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float64]"]:
+    """Find the neighbours of a few atoms."""
+    apart = frac[None, :, :] - frac[atoms, None, :]
+    apart -= np.round(apart)
+    nearest = apart @ cell  # (rows, n_atoms, 3)
+    squares = np.square(nearest).sum(axis=-1)[..., None] + np.square(shifts).sum(axis=1)
+    squares += 2 * (nearest @ shifts.T)  # (rows, n_atoms, n_images)
+    near = squares < cutoff**2
+    home = int(np.flatnonzero(~shifts.any(axis=1))[0])
+    near[np.arange(len(atoms)), atoms, home] = False
+    row, source, image = np.nonzero(near)
+    return atoms[row], source, nearest[row, source] + shifts[image]
+
+
+def build_graph(
+    crystal: "Crystal",
+    cutoff: float,
+    projectors: "Mapping[tuple[int, bool], NDArray[np.float64]]",
+) -> CrystalGraph:
+    """Make the graph of a crystal.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any cell.
+    cutoff : float
+        Radius in Å.
+    projectors : mapping
+        Means over the point group of the matrices of the irreducible tensors that the
+        network predicts.
+
+    Returns
+    -------
+    CrystalGraph
+        With every image of every atom within the radius.
+
+    Raises
+    ------
+    ResourceError
+        If there are more neighbours than a network can treat.
+    """
+    targets, sources, vectors = neighbours(crystal, cutoff)
+    return CrystalGraph(
+        crystal.numbers, crystal.volume, targets, sources, vectors, projectors
+    )
+
+
+def collate(
+    graphs: "Sequence[CrystalGraph]",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> GraphBatch:
+    """Join graphs to a batch.
+
+    Parameters
+    ----------
+    graphs : sequence of CrystalGraph
+        At least one, all with the same kinds of projectors.
+    dtype, device
+        Of the floating-point tensors of the batch, and where they go.
+
+    Returns
+    -------
+    GraphBatch
+        With the atoms in the order of the graphs.
+    """
+    n_atoms = np.array([len(graph.numbers) for graph in graphs])
+    first = np.concatenate([[0], np.cumsum(n_atoms)[:-1]])
+    targets = np.concatenate(
+        [g.targets + f for g, f in zip(graphs, first, strict=True)]
+    )
+    sources = np.concatenate(
+        [g.sources + f for g, f in zip(graphs, first, strict=True)]
+    )
+    pair_atoms, edge_pair = _pair_slots(targets, sources, int(n_atoms.sum()))
+    volumes = np.array([graph.volume for graph in graphs])
+
+    def real(array: "NDArray[np.float64]") -> torch.Tensor:
+        return torch.from_numpy(array).to(device=device, dtype=dtype)
+
+    def whole(array: "NDArray[np.int64]") -> torch.Tensor:
+        return torch.from_numpy(array).to(device=device)
+
+    return GraphBatch(
+        numbers=whole(np.concatenate([graph.numbers for graph in graphs])),
+        crystal=whole(np.repeat(np.arange(len(graphs)), n_atoms)),
+        density=real(n_atoms / volumes),
+        pair_atoms=whole(pair_atoms),
+        edge_pair=whole(edge_pair),
+        edge_vectors=real(np.concatenate([graph.vectors for graph in graphs])),
+        projectors={
+            kind: real(np.stack([graph.projectors[kind] for graph in graphs]))
+            for kind in graphs[0].projectors
+        },
+    )
+
+
+def _pair_slots(
+    targets: "NDArray[np.int64]", sources: "NDArray[np.int64]", n_atoms: int
+) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
+    """Number the distinct pairs of the edges, which are ordered by target and source."""
+    new = np.ones(len(targets), dtype=bool)
+    new[1:] = (np.diff(targets) != 0) | (np.diff(sources) != 0)
+    pair_of_edge = np.cumsum(new) - 1
+    pair_targets, pair_sources = targets[new], sources[new]
+    degrees = np.bincount(pair_targets, minlength=n_atoms)
+    starts = np.concatenate([[0], np.cumsum(degrees)[:-1]])
+    slots = np.arange(len(pair_targets)) - starts[pair_targets]
+    n_slots = max(1, int(degrees.max(initial=0)))
+    pair_atoms = np.zeros((n_atoms, n_slots), dtype=np.int64)
+    pair_atoms[pair_targets, slots] = pair_sources
+    return pair_atoms, (pair_targets * n_slots + slots)[pair_of_edge]

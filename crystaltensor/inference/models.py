@@ -1,0 +1,201 @@
+"""Trained models on disk: weights, settings and what is known about them."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import crystaltensor
+from crystaltensor.errors import ModelError
+from crystaltensor.properties import TensorProperty, tensor_property
+from crystaltensor.training.config import TrainingConfig, read_config, to_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+WEIGHTS, SETTINGS, RECORD = "weights.safetensors", "config.toml", "record.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What is known about a model, its weights apart.
+
+    Parameters
+    ----------
+    name : str
+        The name of its folder.
+    version : str
+        Of crystaltensor when it was trained.
+    sha256 : str
+        Of the file of weights.
+    row : TensorProperty
+        What it predicts.
+    config : TrainingConfig
+        How it was trained.
+    elements : frozenset of int
+        Atomic numbers that occur in its training crystals.
+    metrics : mapping
+        Name of a set of crystals to its figures, see `TensorMetrics`.
+    folder : Path
+        Where it lies.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    row: TensorProperty
+    config: TrainingConfig
+    elements: frozenset[int]
+    metrics: "Mapping[str, Mapping[str, Any]]"
+    folder: Path
+
+    def identity(self) -> dict[str, str]:
+        """Return what a prediction says about its model."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+
+def models_folder() -> Path:
+    """Find the models of the package: inside it when installed, beside it in a checkout."""
+    package = Path(crystaltensor.__file__).parent
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """Find the folder of a model.
+
+    Parameters
+    ----------
+    model : str or path
+        A property that the package has a model for, or a folder.
+
+    Returns
+    -------
+    Path
+        A folder with weights, settings and a record.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    ConfigError
+        If it is neither a folder nor the name of a property.
+    """
+    folder = Path(model)
+    if not (folder / WEIGHTS).is_file():
+        if folder.is_dir() and not (models_folder() / folder).is_dir():
+            raise ModelError(f"{folder}: no model in this folder ({WEIGHTS} is missing)")
+        row = tensor_property(str(model))
+        folder = models_folder() / row.name
+        if not (folder / WEIGHTS).is_file():
+            known = sorted(path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}"))
+            raise ModelError(
+                f"no model for {row.name!r} comes with this version "
+                f"(there is one for: {', '.join(known) or 'nothing'}); "
+                "give the folder of your own with --model"
+            )
+    return folder
+
+
+def describe_model(folder: Path) -> TrainedModel:
+    """Read everything about a model but its weights; needs no torch.
+
+    Parameters
+    ----------
+    folder : Path
+        As `find_model` returns it.
+
+    Returns
+    -------
+    TrainedModel
+        The description.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or damaged.
+    """
+    config = read_config(folder / SETTINGS) if (folder / SETTINGS).is_file() else None
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        if config is None:
+            raise ModelError(f"{folder}: {SETTINGS} is missing")
+        return TrainedModel(
+            name=str(record["name"]),
+            version=str(record["version"]),
+            sha256=digest,
+            row=tensor_property(config.property),
+            config=config,
+            elements=frozenset(int(number) for number in record["elements"]),
+            metrics=dict(record["metrics"]),
+            folder=folder,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: not a complete model ({error!r})") from error
+
+
+def load_network(model: TrainedModel) -> "nn.Module":
+    """Build the network of a model and fill in its weights.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        From `describe_model`.
+
+    Returns
+    -------
+    Module
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the weights are damaged or those of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from crystaltensor.data.features import element_features
+    from crystaltensor.nn.presets import build_network
+
+    path = model.folder / WEIGHTS
+    network = build_network(model.config.network, model.row, element_features())
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise ModelError(f"{path}: these are not the weights of {SETTINGS} ({first})") from error
+    return network.eval()
+
+
+def save_model(
+    folder: Path, network: "nn.Module", config: TrainingConfig, record: "Mapping[str, Any]"
+) -> None:
+    """Write a model; the weights come last, so that a folder with them is complete.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+    network : Module
+        Its state is written.
+    config : TrainingConfig
+        Its settings.
+    record : mapping
+        ``name``, ``elements``, ``metrics`` and whatever else is to be kept.
+    """
+    from safetensors.torch import save_file
+
+    (folder / SETTINGS).write_text(to_toml(config), encoding="utf-8")
+    known = {"version": crystaltensor.__version__, **record}
+    text = json.dumps(known, indent=1, ensure_ascii=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    partial = folder / f"{WEIGHTS}.partial"
+    save_file(state, partial)
+    partial.replace(folder / WEIGHTS)

@@ -1,0 +1,125 @@
+"""One prediction: a tensor with everything one must know to use it."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystaltensor.properties import TensorProperty
+from crystaltensor.symmetry.notation import component_names, to_voigt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+SCHEMA = 1
+"""Version of the JSON form of a prediction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A tensor property of one crystal.
+
+    Parameters
+    ----------
+    source : str or None
+        The file the crystal is from.
+    formula : str
+        Reduced, elements in the order of the structure.
+    n_atoms : int
+        In the cell as given.
+    lattice : ndarray, shape (3, 3)
+        Lattice vectors as rows, in Å: they fix the frame of the tensor.
+    space_group : mapping
+        ``number``, ``symbol``, ``point_group`` and the ``symprec`` (Å) of the search.
+    row : TensorProperty
+        What was predicted.
+    tensor : ndarray, shape (3, ..., 3)
+        Cartesian components in `unit`, exactly as symmetric as the crystal.
+    components : mapping
+        Name of each independent component to its value.
+    symmetry_residual : float or None
+        Part of the network's own output that the crystal does not allow, relative to
+        its norm: rounding of 32-bit numbers if all is well. None for a zero output.
+    warnings : tuple of str
+        What the reader of the number must know.
+    model : mapping
+        Name, version and hash of the model.
+    forbidden : str or None
+        Why the crystal has no such tensor, if it has none.
+    """
+
+    source: str | None
+    formula: str
+    n_atoms: int
+    lattice: "NDArray[np.float64]" = field(repr=False)
+    space_group: "Mapping[str, Any]"
+    row: TensorProperty = field(repr=False)
+    tensor: "NDArray[np.float64]"
+    components: "Mapping[str, float]"
+    symmetry_residual: float | None
+    warnings: tuple[str, ...]
+    model: "Mapping[str, str]" = field(repr=False)
+    forbidden: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the tensor."""
+        return self.row.unit
+
+    @property
+    def frame(self) -> str:
+        """Cartesian frame of the tensor: that of the structure as given."""
+        return "input"
+
+    @property
+    def voigt(self) -> "NDArray[np.float64]":
+        """The tensor in Voigt form: (3, 3), (3, 6) or (6, 6), order xx yy zz yz xz xy."""
+        if self.row.rank == 2:
+            return self.tensor
+        return to_voigt(self.tensor, self.row.rank)
+
+    @property
+    def norm(self) -> float:
+        """Frobenius norm of the full tensor, in `unit`."""
+        return float(np.linalg.norm(self.tensor))
+
+    @property
+    def largest(self) -> tuple[str, float]:
+        """Name and value of the largest entry of the Voigt form; the first of equals."""
+        names = component_names(self.row.symbol, self.row.rank).ravel()
+        entries = self.voigt.ravel()
+        sizes = np.abs(entries)
+        first = int(np.flatnonzero(sizes >= sizes.max() * (1 - 1e-9))[0])
+        return str(names[first]), float(entries[first])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the prediction as plain values, as one line of a JSONL file holds it."""
+        name, value = self.largest
+        return {
+            "schema": SCHEMA,
+            "source": self.source,
+            "formula": self.formula,
+            "n_atoms": self.n_atoms,
+            "lattice": self.lattice.tolist(),
+            "space_group": dict(self.space_group),
+            "property": self.row.name,
+            "tensor": self.tensor.tolist(),
+            "voigt": self.voigt.tolist(),
+            "unit": self.unit,
+            "frame": self.frame,
+            "rotation": None,
+            "independent_components": len(self.components),
+            "components": dict(self.components),
+            "symmetry_residual": self.symmetry_residual,
+            "uncertainty": None,
+            "derived": {
+                "norm": self.norm,
+                "largest_component": {"name": name, "value": value},
+            },
+            "forbidden": self.forbidden,
+            "warnings": list(self.warnings),
+            "model": dict(self.model),
+            "status": "ok",
+        }

@@ -1,0 +1,256 @@
+"""From weights and a crystal to a prediction."""
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crystaltensor.crystals.crystal import SYMBOLS, Crystal
+from crystaltensor.crystals.io import as_crystal
+from crystaltensor.data.features import LAST_ELEMENT
+from crystaltensor.data.graphs import build_graph, collate
+from crystaltensor.errors import ElementError, ModelError, ResourceError
+from crystaltensor.inference.models import (
+    TrainedModel,
+    describe_model,
+    find_model,
+    load_network,
+)
+from crystaltensor.inference.prediction import Prediction
+from crystaltensor.nn.presets import network_config
+from crystaltensor.symmetry.forms import allowed_form
+from crystaltensor.symmetry.irreps import irrep_projectors
+from crystaltensor.symmetry.operations import Symmetry, find_symmetry
+from crystaltensor.symmetry.projection import project, why_forbidden
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+__all__ = ["Prediction", "Predictor", "choose_device", "load"]
+
+
+class Predictor:
+    """A trained network that takes crystals.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What is known about it.
+    network : Module
+        Maps a `GraphBatch` to tensors.
+    device : str
+        Where it runs: ``"cpu"`` or ``"cuda"``.
+    """
+
+    def __init__(
+        self, model: TrainedModel, network: "nn.Module", *, device: str = "cpu"
+    ) -> None:
+        self.model = model
+        self.network = network.to(device)
+        self.device = device
+        self.cutoff = network_config(model.config.network, model.row).cutoff
+
+    def predict(
+        self,
+        structure: object,
+        *,
+        symprec: float = 0.01,
+        source: str | None = None,
+    ) -> Prediction:
+        """Predict the tensor of one crystal.
+
+        Parameters
+        ----------
+        structure : Crystal, pymatgen Structure or ASE Atoms
+            Any cell of the crystal; the tensor is in its Cartesian frame.
+        symprec : float
+            Largest distance between equivalent atoms, in Å.
+        source : str, optional
+            Where the crystal is from; kept with the prediction.
+
+        Returns
+        -------
+        Prediction
+            The tensor, exactly as symmetric as the crystal, with warnings.
+
+        Raises
+        ------
+        StructureError
+            If `structure` is not a crystal that can be treated.
+        ElementError
+            If it holds an element that no model knows.
+        SymmetryError
+            If its space group cannot be determined.
+        ResourceError
+            If it is too large for the memory.
+        """
+        crystal = as_crystal(structure)
+        refuse_unknown_elements(crystal)
+        symmetry = find_symmetry(crystal, symprec=symprec)
+        row = self.model.row
+        form = allowed_form(
+            symmetry.rotations, row.index_symmetry, symbol=row.symbol
+        )
+        warnings = [*symmetry.warnings]
+        residual, forbidden = None, None
+        if form.n_independent:
+            raw = self._run(crystal, symmetry)
+            tensor = project(
+                raw, symmetry.rotations, index_symmetry=row.index_symmetry
+            )
+            norm = float(np.linalg.norm(raw))
+            residual = float(np.linalg.norm(raw - tensor)) / norm if norm else None
+            warnings += self._warnings(crystal)
+        else:
+            tensor = np.zeros((3,) * row.rank)
+            forbidden = why_forbidden(symmetry.rotations, row.index_symmetry)
+        return Prediction(
+            source=source,
+            formula=crystal.formula,
+            n_atoms=crystal.n_atoms,
+            lattice=crystal.cell,
+            space_group={
+                "number": symmetry.number,
+                "symbol": symmetry.symbol,
+                "point_group": symmetry.point_group,
+                "symprec": symprec,
+            },
+            row=row,
+            tensor=tensor,
+            components=form.values(tensor),
+            symmetry_residual=residual,
+            warnings=tuple(warnings),
+            model=self.model.identity(),
+            forbidden=forbidden,
+        )
+
+    @torch.no_grad()
+    def _run(self, crystal: Crystal, symmetry: Symmetry) -> "NDArray[np.float64]":
+        """Run the network on one crystal."""
+        irreps = irrep_projectors(symmetry.rotations, self.model.row.index_symmetry)
+        graph = build_graph(crystal, self.cutoff, irreps)
+        try:
+            found = self.network(collate([graph], device=self.device))
+        except RuntimeError as error:
+            if "memory" not in str(error).lower() and "alloc" not in str(error).lower():
+                raise
+            raise ResourceError(
+                f"{crystal.n_atoms} atoms with {len(graph.targets)} neighbours do not "
+                f"fit the memory of the {self.device}; use a smaller cell of the crystal"
+            ) from error
+        tensor: NDArray[np.float64] = found[0].cpu().double().numpy()
+        if not np.isfinite(tensor).all():
+            raise ModelError(
+                f"the network of {self.model.name!r} returns numbers that are not finite "
+                "for this crystal; atoms may be far too close to each other"
+            )
+        return tensor
+
+    def _warnings(self, crystal: Crystal) -> list[str]:
+        """Say what the model is worth, and for this crystal in particular."""
+        warnings = []
+        strange = sorted(set(crystal.numbers.tolist()) - self.model.elements)
+        if strange:
+            names = ", ".join(SYMBOLS[number] for number in strange)
+            warnings.append(f"no training crystal contains {names}")
+        return warnings + worth(self.model)
+
+
+def worth(model: TrainedModel) -> list[str]:
+    """Say in one sentence how a model does on its test crystals.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        With figures for a set ``"test"``.
+
+    Returns
+    -------
+    list of str
+        One sentence; none if the model does well.
+    """
+    test = model.metrics.get("test")
+    if not test or test["ewt_25"] >= 50:
+        return []
+    return [
+        f"this model is a rough guide: on {test['n']} test crystals its mean error is "
+        f"{test['fnorm']:.3g} {model.row.unit}, where predicting zero gives "
+        f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
+    ]
+
+
+def refuse_unknown_elements(crystal: Crystal) -> None:
+    """Refuse what no model can describe.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any crystal.
+
+    Raises
+    ------
+    ElementError
+        If it holds an element beyond the last one that is described.
+    """
+    if crystal.numbers.max() > LAST_ELEMENT:
+        symbol = SYMBOLS[int(crystal.numbers.max())]
+        raise ElementError(
+            f"{symbol} is beyond {SYMBOLS[LAST_ELEMENT]} (Z = {LAST_ELEMENT}), "
+            "the last element the models describe"
+        )
+
+
+def choose_device(wanted: str) -> str:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a device that is there.
+
+    Parameters
+    ----------
+    wanted : str
+        What the user said.
+
+    Returns
+    -------
+    str
+        ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ResourceError
+        If a GPU is wanted and none is there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("no CUDA device is available; use --device cpu")
+    return wanted
+
+
+def load(model: str | os.PathLike[str], *, device: str = "auto") -> Predictor:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    model : str or path
+        A property that the package has a model for, such as ``"piezo"``, or the folder
+        of a model of your own.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Predictor
+        Ready to predict.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is damaged.
+    ConfigError
+        If it is neither a folder nor the name of a property.
+    ResourceError
+        If the device is not there.
+    """
+    described = describe_model(find_model(model))
+    return Predictor(described, load_network(described), device=choose_device(device))

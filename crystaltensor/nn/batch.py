@@ -1,0 +1,43 @@
+"""What every network takes: a batch of crystal graphs."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """Several crystals as one graph without edges between them.
+
+    Parameters
+    ----------
+    numbers : Tensor of int64, shape (n_atoms,)
+        Atomic numbers.
+    crystal : Tensor of int64, shape (n_atoms,)
+        Which crystal an atom belongs to, ascending.
+    density : Tensor, shape (n_crystals,)
+        Atoms per Å³.
+    pair_atoms : Tensor of int64, shape (n_atoms, n_slots)
+        For each atom the distinct atoms of its cell that have an image within the
+        cutoff; slots that are not used hold 0.
+    edge_pair : Tensor of int64, shape (n_edges,)
+        Index of an edge's pair in the flattened ``pair_atoms``.
+    edge_vectors : Tensor, shape (n_edges, 3)
+        From an atom to its neighbour, in Å.
+    projectors : dict
+        ``(degree, pseudo)`` to the mean over the point group of the matrices of that
+        irreducible tensor, shape (n_crystals, 2 * degree + 1, 2 * degree + 1).
+    """
+
+    numbers: Tensor
+    crystal: Tensor
+    density: Tensor
+    pair_atoms: Tensor
+    edge_pair: Tensor
+    edge_vectors: Tensor
+    projectors: dict[tuple[int, bool], Tensor]
+
+    @property
+    def n_crystals(self) -> int:
+        """Count the crystals."""
+        return len(self.density)

@@ -1,0 +1,193 @@
+"""The settings of a training run."""
+
+import difflib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from crystaltensor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that fixes the outcome of a training run.
+
+    Parameters
+    ----------
+    property
+        Name of the property to learn.
+    data
+        Data sets: names of bundled ones, or files, relative to the configuration.
+    network
+        Settings of the network, see ``nn.presets``.
+    symprec
+        Largest distance between equivalent atoms, in Å, when labels are projected.
+    max_component
+        Rows with a larger component are outliers and are left out.
+    max_residual
+        Training and validation rows whose label has a larger part, relative to its
+        norm, that the symmetry of the crystal forbids are left out: label and
+        structure do not belong together.
+    seed
+        Of the weights and of the order of the crystals.
+    epochs
+        The learning rate falls to zero over this many.
+    patience
+        Stop after this many epochs without a better validation error.
+    batch_size
+        Crystals in a step.
+    learning_rate, warmup_steps, weight_decay, clip_norm
+        Of AdamW: a linear rise, then half a cosine.
+    ema_decay
+        Of the moving average of the weights, which is what is kept.
+    loss_floor
+        Labels smaller than this count with their absolute error, in their unit.
+    threads
+        Of torch on the CPU.
+    """
+
+    property: str
+    data: tuple[str, ...]
+    network: "Mapping[str, Any]" = field(default_factory=dict)
+    symprec: float = 0.1
+    max_component: float = float("inf")
+    max_residual: float = 0.5
+    seed: int = 0
+    epochs: int = 60
+    patience: int = 20
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    warmup_steps: int = 50
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.99
+    loss_floor: float = 0.5
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in (
+            "symprec",
+            "max_component",
+            "max_residual",
+            "learning_rate",
+            "loss_floor",
+        ):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive")
+        for name in ("epochs", "patience", "batch_size", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError("ema_decay must be at least 0 and below 1")
+
+
+def read_config(path: "Path", **options: object) -> TrainingConfig:
+    """Read a TOML file; options that are not None beat it.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file with the fields of `TrainingConfig`.
+    options
+        Values from elsewhere, such as the command line.
+
+    Returns
+    -------
+    TrainingConfig
+        The settings.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not TOML, or a key or value is not one of ours.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file ({error})") from error
+    given |= {key: value for key, value in options.items() if value is not None}
+    return make_config(given, source=str(path))
+
+
+def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
+    """Check settings and fill in the defaults.
+
+    Parameters
+    ----------
+    given : mapping
+        Fields of `TrainingConfig`.
+    source : str
+        Where they are from, for the message.
+
+    Returns
+    -------
+    TrainingConfig
+        The settings.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or missing, or a value has the wrong type.
+    """
+    check_keys(given, TrainingConfig, source=source)
+    for required in ("property", "data"):
+        if required not in given:
+            raise ConfigError(f"{source}: {required!r} is missing")
+    values = dict(given)
+    values["data"] = tuple(given["data"])
+    for each in fields(TrainingConfig):
+        value = values.get(each.name)
+        wanted = {"int": int, "float": (int, float), "str": str}.get(str(each.type))
+        wrong = wanted is not None and not isinstance(value, wanted)
+        if value is not None and (wrong or isinstance(value, bool)):
+            raise ConfigError(f"{source}: {each.name} must be {each.type}, not {value!r}")
+    try:
+        return TrainingConfig(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def check_keys(given: "Mapping[str, Any]", kind: type, *, source: str) -> None:
+    """Refuse keys that are not fields of a dataclass.
+
+    Parameters
+    ----------
+    given : mapping
+        What was read.
+    kind : type
+        A dataclass.
+    source : str
+        Where it is from, for the message.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, and the one that was probably meant.
+    """
+    known = [each.name for each in fields(kind)]
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {known}"
+            raise ConfigError(f"{source}: unknown key {key!r}; {hint}")
+
+
+def to_toml(config: TrainingConfig) -> str:
+    """Write settings as TOML; JSON values of these types are TOML values."""
+    plain = asdict(config)
+    network = plain.pop("network")
+    plain["data"] = list(plain["data"])
+    lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    lines += ["", "[network]"]
+    lines += [f"{key} = {_toml_value(value)}" for key, value in network.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    """Write one value."""
+    return "inf" if value == float("inf") else json.dumps(value, ensure_ascii=False)

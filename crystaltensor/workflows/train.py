@@ -1,0 +1,252 @@
+"""Train a model: from data sets and settings to a folder that `predict` can use."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystaltensor.errors import ConfigError, DataError
+from crystaltensor.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from crystaltensor.data.datasets import Dropped, PreparedData
+    from crystaltensor.training.loop import EpochReport, Run
+
+PREPARED = "prepared.npz"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a run.
+
+    Parameters
+    ----------
+    counts : dict
+        Split to the number of its crystals.
+    dropped : tuple of Dropped
+        Rows that are not used.
+    cached : bool
+        Whether it was prepared before.
+    """
+
+    counts: dict[str, int]
+    dropped: "tuple[Dropped, ...]"
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder : Path
+        The model.
+    record : dict
+        What `save_model` keeps: metrics, elements, times.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def prepare_data(
+    config: TrainingConfig, out: Path, *, base: Path
+) -> "tuple[PreparedData, Prepared]":
+    """Read, check and prepare the data of a run, or take it from the cache.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings.
+    out : Path
+        Folder of the run; the prepared data are kept there, under the hash of all they
+        depend on.
+    base : Path
+        Folder that the names of the data sets are relative to.
+
+    Returns
+    -------
+    data : PreparedData
+        Crystals and labels.
+    prepared : Prepared
+        What was read.
+
+    Raises
+    ------
+    DataError
+        If a data set is missing or damaged.
+    ConfigError
+        If a setting of the network is wrong.
+    """
+    from crystaltensor.data import datasets
+    from crystaltensor.nn.presets import network_config
+    from crystaltensor.properties import tensor_property
+
+    row = tensor_property(config.property)
+    cutoff = network_config(config.network, row).cutoff
+    cache = out / PREPARED
+    if cache.is_file() and not _tables_there(config, base):
+        data = datasets.load_prepared(cache)  # a node that has the prepared data only
+        return data, Prepared(_counts(data), (), cached=True)
+    paths = [datasets.find_table(name, base) for name in config.data]
+    key = datasets.cache_key(
+        paths,
+        property=row.name,
+        cutoff=cutoff,
+        symprec=config.symprec,
+        max_component=config.max_component,
+        max_residual=config.max_residual,
+    )
+    if cache.is_file():
+        data = datasets.load_prepared(cache)
+        if data.key == key:
+            return data, Prepared(_counts(data), (), cached=True)
+    rows, dropped = [], []
+    for path in paths:
+        found, left_out = datasets.read_table(
+            path, row, max_component=config.max_component
+        )
+        rows += found
+        dropped += left_out
+    data, misfits = datasets.prepare(
+        rows,
+        row,
+        cutoff=cutoff,
+        symprec=config.symprec,
+        max_residual=config.max_residual,
+        key=key,
+    )
+    datasets.save_prepared(data, cache)
+    return data, Prepared(_counts(data), (*dropped, *misfits), cached=False)
+
+
+def train(
+    config: TrainingConfig,
+    out: Path,
+    *,
+    base: Path,
+    device: str = "cpu",
+    resume: bool = False,
+) -> "Iterator[Prepared | EpochReport | Trained]":
+    """Train a model; the state after every epoch is on disk.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings.
+    out : Path
+        Folder of the run and of the model it makes.
+    base : Path
+        Folder that the names of the data sets are relative to.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    resume : bool
+        Whether to go on with a run that the folder holds; without it such a run is an
+        error, so that nothing is overwritten.
+
+    Yields
+    ------
+    Prepared, EpochReport, Trained
+        Once, for every epoch, and at the end.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong, or the folder holds a run that does not fit.
+    DataError
+        If a data set is missing or damaged.
+    """
+    import torch
+
+    from crystaltensor.data.features import element_features
+    from crystaltensor.nn.presets import build_network
+    from crystaltensor.properties import tensor_property
+    from crystaltensor.training.loop import CHECKPOINT, Run
+
+    if (out / CHECKPOINT).is_file() and not resume:
+        raise ConfigError(
+            f"{out} holds a run already; go on with it by --resume, or choose another "
+            "folder"
+        )
+    torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    data, prepared = prepare_data(config, out, base=base)
+    for split in ("train", "val"):
+        if not prepared.counts[split]:
+            raise DataError(f"{config.data}: no crystal in the split {split!r}")
+    yield prepared
+    torch.manual_seed(config.seed)
+    row = tensor_property(config.property)
+    network = build_network(config.network, row, element_features())
+    train_labels = data.tensors[data.part("train")].reshape(prepared.counts["train"], -1)
+    network.output_scale.fill_(float(np.linalg.norm(train_labels, axis=1).mean()))
+    run = Run(network, data, config, out, device=device)
+    yield from run.epochs()
+    yield _finish(run)
+
+
+def _finish(run: "Run") -> Trained:
+    """Measure the best network and write it as a model."""
+    import torch
+
+    from crystaltensor.inference.models import save_model
+
+    network = run.best_network()
+    chosen = run.data.part("train")
+    elements = {int(z) for i in chosen for z in run.data.graphs[i].numbers}
+    record = {
+        "name": run.config.property,
+        "elements": sorted(elements),
+        "n_parameters": sum(p.numel() for p in network.parameters()),
+        "counts": _counts(run.data),
+        "best_epoch": run.best_epoch,
+        "epochs": run.epoch,
+        "seconds": round(run.seconds, 1),
+        "device": run.device,
+        "torch": torch.__version__,
+        "data": run.data.key,
+        "metrics": evaluate(run, network),
+    }
+    save_model(run.folder, network, run.config, record)
+    return Trained(run.folder, json.loads(json.dumps(record)))
+
+
+def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa: ANN401
+    """Measure a network on validation and test crystals, plain and up to sign."""
+    from crystaltensor.training.loop import predict_tensors
+    from crystaltensor.training.metrics import measure
+
+    metrics = {}
+    for split in ("val", "test"):
+        part = run.data.part(split)
+        if not len(part):
+            continue
+        predicted = predict_tensors(network, run.data, part, device=run.device)
+        label, known = run.data.tensors[part], run.data.sign_known[part]
+        metrics[split] = measure(predicted, label).as_dict()
+        if not known.all():
+            up_to_sign = measure(predicted, label, up_to_sign=~known)
+            metrics[f"{split}, up to sign"] = up_to_sign.as_dict()
+            metrics[f"{split}, sign known"] = measure(
+                predicted[known], label[known]
+            ).as_dict()
+    return metrics
+
+
+def _counts(data: "PreparedData") -> dict[str, int]:
+    """Count the crystals of each split."""
+    return {split: len(data.part(split)) for split in ("train", "val", "test")}
+
+
+def _tables_there(config: TrainingConfig, base: Path) -> bool:
+    """Whether every data set of a run can be found."""
+    from crystaltensor.data import datasets
+
+    try:
+        return all(datasets.find_table(name, base) for name in config.data)
+    except DataError:
+        return False
