@@ -134,7 +134,9 @@ def read_table(
         if entry.get("frame_ok") is False:
             dropped.append(Dropped(labelled.name, "its frame is not known"))
         elif largest >= max_component:
-            dropped.append(Dropped(labelled.name, f"a component of {largest:.4g} {row.unit}"))
+            dropped.append(
+                Dropped(labelled.name, f"a component of {largest:.4g} {row.unit}")
+            )
         else:
             rows.append(labelled)
     if not rows:
@@ -215,7 +217,7 @@ def prepare(
     row: "TensorProperty",
     *,
     cutoff: float,
-    symprec: float,
+    symprec: "Sequence[float]",
     max_residual: float,
     key: str,
 ) -> tuple[PreparedData, list[Dropped]]:
@@ -229,11 +231,13 @@ def prepare(
         The property that the labels are of.
     cutoff : float
         Radius of the graphs, in Å.
-    symprec : float
-        Largest distance between equivalent atoms, in Å.
+    symprec : sequence of float
+        Largest distances between equivalent atoms, in Å; the first at which the
+        symmetry of a crystal allows its label holds for that crystal.
     max_residual : float
-        Rows whose label loses a larger part of its norm in the projection do not
-        belong to their structure and are dropped, those of the test split excepted.
+        Largest part of a label, relative to its norm, that the symmetry may forbid.
+        Rows with more at every `symprec` do not belong to their structure and are
+        dropped, those of the test split excepted.
     key : str
         Kept with the result, see `cache_key`.
 
@@ -244,17 +248,11 @@ def prepare(
     dropped : list of Dropped
         What was left out.
     """
-    # Late: what is prepared can be used where spglib is not installed.
-    from crystaltensor.symmetry.operations import find_symmetry
-
     kept, graphs, tensors, dropped = [], [], [], []
     for labelled in rows:
-        group = find_symmetry(labelled.crystal, symprec=symprec).rotations
-        tensor = project(labelled.tensor, group, index_symmetry=row.index_symmetry)
-        lost = float(np.linalg.norm(labelled.tensor - tensor))
-        norm = float(np.linalg.norm(labelled.tensor))
-        if labelled.split != "test" and lost > max_residual * norm:
-            share = f"{100 * lost / norm:.0f} % of its label is forbidden by symmetry"
+        group, tensor, lost = _fitting_group(labelled, row, symprec, max_residual)
+        if lost > max_residual and labelled.split != "test":
+            share = f"{100 * lost:.0f} % of its label is forbidden by symmetry"
             dropped.append(Dropped(labelled.name, share))
             continue
         irreps = irrep_projectors(group, row.index_symmetry)
@@ -271,6 +269,26 @@ def prepare(
         key=key,
     )
     return data, dropped
+
+
+def _fitting_group(
+    labelled: LabelledCrystal,
+    row: "TensorProperty",
+    symprec: "Sequence[float]",
+    max_residual: float,
+) -> "tuple[NDArray[np.float64], NDArray[np.float64], float]":
+    """Find the point group that allows a label; return the projected label as well."""
+    # Late: what is prepared can be used where spglib is not installed.
+    from crystaltensor.symmetry.operations import find_symmetry
+
+    norm = float(np.linalg.norm(labelled.tensor))
+    for tolerance in symprec:
+        group = find_symmetry(labelled.crystal, symprec=tolerance).rotations
+        tensor = project(labelled.tensor, group, index_symmetry=row.index_symmetry)
+        lost = float(np.linalg.norm(labelled.tensor - tensor))
+        if lost <= max_residual * norm:
+            break
+    return group, tensor, lost / norm if norm else 0.0
 
 
 def cache_key(paths: "Sequence[Path]", **settings: object) -> str:

@@ -88,11 +88,15 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     folder = Path(model)
     if not (folder / WEIGHTS).is_file():
         if folder.is_dir() and not (models_folder() / folder).is_dir():
-            raise ModelError(f"{folder}: no model in this folder ({WEIGHTS} is missing)")
+            raise ModelError(
+                f"{folder}: no model in this folder ({WEIGHTS} is missing)"
+            )
         row = tensor_property(str(model))
         folder = models_folder() / row.name
         if not (folder / WEIGHTS).is_file():
-            known = sorted(path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}"))
+            known = sorted(
+                path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}")
+            )
             raise ModelError(
                 f"no model for {row.name!r} comes with this version "
                 f"(there is one for: {', '.join(known) or 'nothing'}); "
@@ -169,12 +173,17 @@ def load_network(model: TrainedModel) -> "nn.Module":
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:
         first = str(error).splitlines()[0]
-        raise ModelError(f"{path}: these are not the weights of {SETTINGS} ({first})") from error
+        raise ModelError(
+            f"{path}: these are not the weights of {SETTINGS} ({first})"
+        ) from error
     return network.eval()
 
 
 def save_model(
-    folder: Path, network: "nn.Module", config: TrainingConfig, record: "Mapping[str, Any]"
+    folder: Path,
+    network: "nn.Module",
+    config: TrainingConfig,
+    record: "Mapping[str, Any]",
 ) -> None:
     """Write a model; the weights come last, so that a folder with them is complete.
 

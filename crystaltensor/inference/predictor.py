@@ -18,6 +18,7 @@ from crystaltensor.inference.models import (
     load_network,
 )
 from crystaltensor.inference.prediction import Prediction
+from crystaltensor.nn.devices import choose_device
 from crystaltensor.nn.presets import network_config
 from crystaltensor.symmetry.forms import allowed_form
 from crystaltensor.symmetry.irreps import irrep_projectors
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["Prediction", "Predictor", "choose_device", "load"]
+__all__ = ["Prediction", "Predictor", "load"]
 
 
 class Predictor:
@@ -90,16 +91,12 @@ class Predictor:
         refuse_unknown_elements(crystal)
         symmetry = find_symmetry(crystal, symprec=symprec)
         row = self.model.row
-        form = allowed_form(
-            symmetry.rotations, row.index_symmetry, symbol=row.symbol
-        )
+        form = allowed_form(symmetry.rotations, row.index_symmetry, symbol=row.symbol)
         warnings = [*symmetry.warnings]
         residual, forbidden = None, None
         if form.n_independent:
             raw = self._run(crystal, symmetry)
-            tensor = project(
-                raw, symmetry.rotations, index_symmetry=row.index_symmetry
-            )
+            tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
             norm = float(np.linalg.norm(raw))
             residual = float(np.linalg.norm(raw - tensor)) / norm if norm else None
             warnings += self._warnings(crystal)
@@ -200,31 +197,6 @@ def refuse_unknown_elements(crystal: Crystal) -> None:
             f"{symbol} is beyond {SYMBOLS[LAST_ELEMENT]} (Z = {LAST_ELEMENT}), "
             "the last element the models describe"
         )
-
-
-def choose_device(wanted: str) -> str:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a device that is there.
-
-    Parameters
-    ----------
-    wanted : str
-        What the user said.
-
-    Returns
-    -------
-    str
-        ``"cpu"`` or ``"cuda"``.
-
-    Raises
-    ------
-    ResourceError
-        If a GPU is wanted and none is there.
-    """
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ResourceError("no CUDA device is available; use --device cpu")
-    return wanted
 
 
 def load(model: str | os.PathLike[str], *, device: str = "auto") -> Predictor:

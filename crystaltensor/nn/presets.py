@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 PRESETS = ("gmtnet", "paper")
 
 
-def network_config(
-    settings: Mapping[str, Any], row: "TensorProperty"
-) -> GMTNetConfig:
+def network_config(settings: Mapping[str, Any], row: "TensorProperty") -> GMTNetConfig:
     """Turn the table ``[network]`` of a configuration into the shape of a network.
 
     Parameters
@@ -42,7 +40,9 @@ def network_config(
     """
     given = {"l_max": row.rank, **settings}
     given.pop("preset", None)
-    known = [each.name for each in fields(GMTNetConfig) if each.name != "index_symmetry"]
+    known = [
+        each.name for each in fields(GMTNetConfig) if each.name != "index_symmetry"
+    ]
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)

@@ -26,13 +26,14 @@ class TrainingConfig:
     network
         Settings of the network, see ``nn.presets``.
     symprec
-        Largest distance between equivalent atoms, in Å, when labels are projected.
+        Largest distances between equivalent atoms, in Å: a crystal has the symmetry
+        that is found at the first one at which it allows the label.
     max_component
         Rows with a larger component are outliers and are left out.
     max_residual
-        Training and validation rows whose label has a larger part, relative to its
-        norm, that the symmetry of the crystal forbids are left out: label and
-        structure do not belong together.
+        Largest part of a label, relative to its norm, that the symmetry of the crystal
+        may forbid. Rows with more at every `symprec` are left out, those of the test
+        split excepted: label and structure do not belong together.
     seed
         Of the weights and of the order of the crystals.
     epochs
@@ -54,9 +55,9 @@ class TrainingConfig:
     property: str
     data: tuple[str, ...]
     network: "Mapping[str, Any]" = field(default_factory=dict)
-    symprec: float = 0.1
+    symprec: tuple[float, ...] = (0.1, 0.01)
     max_component: float = float("inf")
-    max_residual: float = 0.5
+    max_residual: float = 0.2
     seed: int = 0
     epochs: int = 60
     patience: int = 20
@@ -71,7 +72,6 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in (
-            "symprec",
             "max_component",
             "max_residual",
             "learning_rate",
@@ -82,6 +82,8 @@ class TrainingConfig:
         for name in ("epochs", "patience", "batch_size", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
+        if not self.symprec or not all(each > 0 for each in self.symprec):
+            raise ConfigError("symprec must be a list of positive distances")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError("ema_decay must be at least 0 and below 1")
 
@@ -139,13 +141,22 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         if required not in given:
             raise ConfigError(f"{source}: {required!r} is missing")
     values = dict(given)
-    values["data"] = tuple(given["data"])
+    for name in ("data", "symprec"):
+        if name in given:
+            listed = given[name] if isinstance(given[name], list | tuple) else ()
+            kinds = (str,) if name == "data" else (int, float)
+            if not listed or not all(isinstance(each, kinds) for each in listed):
+                kind = "strings" if name == "data" else "numbers"
+                raise ConfigError(f"{source}: {name} must be a list of {kind}")
+            values[name] = tuple(listed)
     for each in fields(TrainingConfig):
         value = values.get(each.name)
         wanted = {"int": int, "float": (int, float), "str": str}.get(str(each.type))
         wrong = wanted is not None and not isinstance(value, wanted)
         if value is not None and (wrong or isinstance(value, bool)):
-            raise ConfigError(f"{source}: {each.name} must be {each.type}, not {value!r}")
+            raise ConfigError(
+                f"{source}: {each.name} must be {each.type}, not {value!r}"
+            )
     try:
         return TrainingConfig(**values)
     except ConfigError as error:
@@ -181,7 +192,6 @@ def to_toml(config: TrainingConfig) -> str:
     """Write settings as TOML; JSON values of these types are TOML values."""
     plain = asdict(config)
     network = plain.pop("network")
-    plain["data"] = list(plain["data"])
     lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
     lines += ["", "[network]"]
     lines += [f"{key} = {_toml_value(value)}" for key, value in network.items()]

@@ -131,6 +131,7 @@ def train(
     base: Path,
     device: str = "cpu",
     resume: bool = False,
+    prepare_only: bool = False,
 ) -> "Iterator[Prepared | EpochReport | Trained]":
     """Train a model; the state after every epoch is on disk.
 
@@ -147,6 +148,8 @@ def train(
     resume : bool
         Whether to go on with a run that the folder holds; without it such a run is an
         error, so that nothing is overwritten.
+    prepare_only : bool
+        Whether to stop when the data are prepared.
 
     Yields
     ------
@@ -163,6 +166,7 @@ def train(
     import torch
 
     from crystaltensor.data.features import element_features
+    from crystaltensor.nn.devices import choose_device
     from crystaltensor.nn.presets import build_network
     from crystaltensor.properties import tensor_property
     from crystaltensor.training.loop import CHECKPOINT, Run
@@ -179,12 +183,16 @@ def train(
         if not prepared.counts[split]:
             raise DataError(f"{config.data}: no crystal in the split {split!r}")
     yield prepared
+    if prepare_only:
+        return
     torch.manual_seed(config.seed)
     row = tensor_property(config.property)
     network = build_network(config.network, row, element_features())
-    train_labels = data.tensors[data.part("train")].reshape(prepared.counts["train"], -1)
+    train_labels = data.tensors[data.part("train")].reshape(
+        prepared.counts["train"], -1
+    )
     network.output_scale.fill_(float(np.linalg.norm(train_labels, axis=1).mean()))
-    run = Run(network, data, config, out, device=device)
+    run = Run(network, data, config, out, device=choose_device(device))
     yield from run.epochs()
     yield _finish(run)
 

@@ -1,0 +1,5 @@
+"""``python -m crystaltensor``."""
+
+from crystaltensor.cli.main import main
+
+main()

@@ -1,0 +1,113 @@
+"""The only voice of the tool: tables for people, JSON for programs."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crystaltensor.inference.prediction import Prediction
+
+VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+UNITS = {"C/m^2": "C/m²", "1": ""}
+
+
+def number(value: float) -> str:
+    """Write a number with four significant digits; an exact zero stays bare."""
+    return "0" if value == 0 else f"{value:#.4g}".rstrip(".")
+
+
+def unit_of(unit: str) -> str:
+    """Write a unit for people, with a blank in front unless there is none."""
+    shown = UNITS.get(unit, unit)
+    return f" {shown}" if shown else ""
+
+
+def as_json_line(record: dict[str, object]) -> None:
+    """Print one JSON object and nothing else."""
+    click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Say on standard error what a reader must know."""
+    console = Console(stderr=True)
+    for warning in warnings:
+        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+
+
+def matrix_table(matrix: "NDArray[np.float64]", title: str) -> Table:
+    """Lay out a 3×3, 3×6 or 6×6 matrix; what rounds to zero beside the rest is zero."""
+    n_rows, n_columns = matrix.shape
+    rows = VOIGT if n_rows == 6 else ("x", "y", "z")
+    columns = VOIGT if n_columns == 6 else ("x", "y", "z")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right", min_width=8)
+    tiny = 1e-10 * float(abs(matrix).max())
+    for name, row in zip(rows, matrix, strict=True):
+        cells = [number(0.0 if abs(value) <= tiny else value) for value in row]
+        table.add_row(
+            f"[bold]{name}[/]",
+            *("[dim]0[/]" if cell == "0" else cell for cell in cells),
+        )
+    return table
+
+
+def prediction(found: "Prediction", *, as_json: bool) -> None:
+    """Show a prediction."""
+    if as_json:
+        as_json_line(found.as_dict())
+        return
+    console = Console(highlight=False)
+    group = found.space_group
+    unit = unit_of(found.unit)
+    console.print(
+        f"[bold]{escape(found.formula)}[/], {found.n_atoms} atoms, space group "
+        f"{group['symbol']} ({group['number']}), class {group['point_group']} "
+        f"[dim](symprec {group['symprec']:g} Å)[/]\n"
+    )
+    title = found.row.title[0].upper() + found.row.title[1:]
+    console.print(matrix_table(found.voigt, f"[bold]{title}[/]{unit and ' in' + unit}"))
+    if found.forbidden:
+        console.print(f"Exactly zero: {escape(found.forbidden)}.")
+    else:
+        _components(console, found)
+    _frame(console, found)
+    model = found.model
+    console.print(
+        f"[dim]Model {model['name']} {model['version']}, {model['sha256'][:12]}[/]"
+    )
+    warn(found.warnings)
+
+
+def _components(console: Console, found: "Prediction") -> None:
+    """Show what can be chosen freely, and how large the tensor is."""
+    unit = unit_of(found.unit)
+    named = [f"{name} = {number(value)}" for name, value in found.components.items()]
+    count = len(named)
+    many = "component" if count == 1 else "components"
+    console.print(f"{count} independent {many}: {', '.join(named)}{unit}")
+    name, value = found.largest
+    symbol = found.row.symbol
+    console.print(
+        f"‖{symbol}‖ = {number(found.norm)}{unit}, "
+        f"largest |{name}| = {number(abs(value))}{unit}\n"
+    )
+
+
+def _frame(console: Console, found: "Prediction") -> None:
+    """Show the lattice, which fixes the axes."""
+    console.print(
+        "[dim]Frame: Cartesian axes of the file, in which the lattice is (Å)[/]"
+    )
+    for name, vector in zip("abc", found.lattice, strict=True):
+        entries = "".join(f"{value:12.5f}" for value in vector)
+        console.print(f"[dim]  {name}{entries}[/]")

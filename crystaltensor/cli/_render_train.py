@@ -1,0 +1,95 @@
+"""How a training run is shown while it goes on."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from crystaltensor.cli._render import unit_of
+from crystaltensor.properties import tensor_property
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crystaltensor.training.config import TrainingConfig
+    from crystaltensor.training.loop import EpochReport
+    from crystaltensor.workflows.train import Prepared, Trained
+
+
+def training(
+    events: "Iterator[Prepared | EpochReport | Trained]", config: "TrainingConfig"
+) -> None:
+    """Show the data, a bar with the time left, and the figures of the model."""
+    from crystaltensor.training.loop import EpochReport
+    from crystaltensor.workflows.train import Prepared, Trained
+
+    console = Console(highlight=False, stderr=True)
+    unit = unit_of(tensor_property(config.property).unit)
+    columns = (
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=config.epochs)
+        for event in events:
+            if isinstance(event, Prepared):
+                _prepared(console, event)
+            elif isinstance(event, EpochReport):
+                if not console.is_terminal:
+                    console.print(_line(event, unit))
+                progress.update(
+                    task, completed=event.epoch, description=_line(event, unit)
+                )
+            elif isinstance(event, Trained):
+                progress.update(task, visible=False)
+                _trained(console, event, unit)
+
+
+def _line(report: "EpochReport", unit: str) -> str:
+    """Sum up an epoch."""
+    best = " (best)" if report.best else ""
+    return (
+        f"{report.epoch}: loss {report.train_loss:.4g}, validation error "
+        f"{report.val_fnorm:.4g}{unit}{best}, zero tensor {report.val_zero:.4g}"
+    )
+
+
+def _prepared(console: Console, event: "Prepared") -> None:
+    """Say what the run learns from."""
+    counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
+    console.print(f"Data: {counts}{' (prepared before)' if event.cached else ''}")
+    for row in event.dropped:
+        console.print(f"  left out {escape(row.name)}: {escape(row.reason)}")
+
+
+def _trained(console: Console, event: "Trained", unit: str) -> None:
+    """Show the figures of the model."""
+    record = event.record
+    console.print(
+        f"Best epoch {record['best_epoch']} of {record['epochs']}, "
+        f"{record['seconds']:.0f} s, {record['n_parameters']:,} parameters"
+    )
+    for name, figures in record["metrics"].items():
+        console.print(f"{name}: {_figures(figures, unit)}")
+    console.print(f"Model in {event.folder}")
+
+
+def _figures(figures: "Mapping[str, float]", unit: str) -> str:
+    """Write the figures of one set of crystals."""
+    return (
+        f"Fnorm {figures['fnorm']:.4g}{unit} (zero tensor {figures['zero_fnorm']:.4g}), "
+        f"within 25/10/5 %: {figures['ewt_25']:.1f}/{figures['ewt_10']:.1f}/"
+        f"{figures['ewt_5']:.1f} %, {figures['n']} crystals"
+    )

@@ -1,0 +1,59 @@
+"""``crystaltensor predict``."""
+
+import click
+
+from crystaltensor.cli import _options
+
+
+@click.command(
+    epilog="Example: crystaltensor predict POSCAR --property piezo --json > piezo.json"
+)
+@click.argument("structure", type=_options.STRUCTURE)
+@click.option(
+    "--property",
+    "property_name",
+    required=True,
+    metavar="NAME",
+    help="What to predict, such as piezo.",
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of a model of your own, in place of the one that comes along.",
+)
+@click.option(
+    "--format",
+    "file_format",
+    metavar="NAME",
+    help="Format of the file, if neither its name nor its content tells.",
+)
+@_options.symprec
+@_options.device
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def predict(
+    structure: str,
+    property_name: str,
+    model: str | None,
+    file_format: str | None,
+    symprec: float,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Predict a tensor property of the crystal in STRUCTURE.
+
+    STRUCTURE is a POSCAR, a CIF, an extended XYZ or a pymatgen JSON file, or - for
+    standard input. The tensor is in the Cartesian frame of the file and has exactly the
+    symmetry of the crystal.
+    """
+    from crystaltensor.cli import _render
+    from crystaltensor.workflows.predict import predict as run
+
+    prediction = run(
+        structure,
+        property_name,
+        model=model,
+        file_format=file_format,
+        symprec=symprec,
+        device=device,
+    )
+    _render.prediction(prediction, as_json=as_json)
