@@ -1,6 +1,7 @@
 """From a crystal to its symmetry operations; the one door to spglib."""
 
 import math
+import os
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -305,7 +306,9 @@ def _standard_operations(hall_number: int) -> "tuple[Floats, Floats, Floats]":
 
 @cache
 def _spglib() -> "ModuleType":
-    """Import spglib when it is needed, and have it raise its errors."""
+    """Import spglib when it is needed, and have it raise its errors and not print."""
+    # Its C library writes to stderr what the errors say again.
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")
     import spglib  # noqa: PLC0415 - importing it takes 20 ms
     import spglib.error  # noqa: PLC0415
 

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-ZERO = 1e-12
+ZERO = 1e-13
 """Entries of a projector, of order one, that are below this are zero.
 
 In axes along the crystal's every entry is zero or above 1/96, and rounding leaves some
 1e-16; in other axes an entry this small cannot be told from rounding. Setting them to
-zero makes a forbidden component exactly 0.0 and changes no other beyond 1e-12.
+zero makes a forbidden component exactly 0.0 and changes no other beyond 1e-13.
 """
 
 _PIVOT = 0.01  # smallest share of a component that its independent choice may rest on
