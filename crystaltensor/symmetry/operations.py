@@ -225,12 +225,11 @@ def _symmetry(
 ) -> Symmetry:
     """Turn one answer of spglib into exact operations in the frame of the input."""
     found = _dataset(hand * crystal.cell, hand * crystal.frac, crystal.numbers, symprec)
-    rotations, translations, standard = _standard_operations(found.hall_number)
+    rotations, translations, standard, scalar = _standard_operations(found.hall_number)
     transformation = hand * found.transformation_matrix
     back = np.linalg.inv(transformation)
     std_cell, to_standard = _standard_frame(back.T @ crystal.cell, rotations)
     cartesian = _clean(to_standard.T @ standard @ to_standard)
-    scalar = np.abs(np.trace(standard, axis1=1, axis2=2)) == 3
     cartesian[scalar] = standard[scalar]  # identity and inversion, without rounding
     shift = found.origin_shift
     frac_rotations = back @ rotations @ transformation
@@ -286,8 +285,10 @@ def _clean(array: "Floats") -> "Floats":
 
 
 @cache
-def _standard_operations(hall_number: int) -> "tuple[Floats, Floats, Floats]":
-    """One operation per rotation, in fractions of the standard cell; and Cartesian."""
+def _standard_operations(
+    hall_number: int,
+) -> "tuple[Floats, Floats, Floats, NDArray[np.bool_]]":
+    """One operation per rotation of the standard cell, Cartesian too; and which are ±1."""
     spglib = _spglib()
     database = spglib.get_symmetry_from_database(hall_number)
     group = spglib.get_spacegroup_type(hall_number)
@@ -301,7 +302,8 @@ def _standard_operations(hall_number: int) -> "tuple[Floats, Floats, Floats]":
     hexagonal = 143 <= group.number <= 194
     axes = HEXAGONAL_AXES if hexagonal else np.eye(3)
     cartesian = snap_rotation(axes @ rotations @ np.linalg.inv(axes))
-    return rotations, database["translations"][first], cartesian
+    scalar = np.abs(np.trace(cartesian, axis1=1, axis2=2)) == 3
+    return rotations, database["translations"][first], cartesian, scalar
 
 
 @cache
@@ -309,8 +311,8 @@ def _spglib() -> "ModuleType":
     """Import spglib when it is needed, and have it raise its errors and not print."""
     # Its C library writes to stderr what the errors say again.
     os.environ.setdefault("SPGLIB_WARNING", "OFF")
-    import spglib  # noqa: PLC0415 - importing it takes 20 ms
-    import spglib.error  # noqa: PLC0415
+    import spglib  # late: it takes 20 ms
+    import spglib.error
 
     spglib.error.OLD_ERROR_HANDLING = False
     module: ModuleType = spglib

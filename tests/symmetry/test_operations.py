@@ -1,5 +1,8 @@
 """Space groups of crystals, and operations that are exact in any frame and cell."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +14,11 @@ from hypothesis import strategies as st
 
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.errors import ConfigError, SymmetryError
-from crystaltensor.symmetry.operations import Symmetry, find_symmetry
+from crystaltensor.symmetry.operations import (
+    Symmetry,
+    _standard_frame,
+    find_symmetry,
+)
 from crystaltensor.symmetry.point_groups import find_point_group, point_group_rotations
 
 
@@ -324,3 +331,33 @@ def test_a_silent_failure_of_spglib_is_an_error(
     monkeypatch.setattr(spglib, "get_symmetry_dataset", lambda *_args, **_kwargs: None)
     with pytest.raises(SymmetryError, match="spglib finds none"):
         find_symmetry(silicon)
+
+
+def test_operations_that_join_atoms_are_an_error(wurtzite: Crystal) -> None:
+    """Images at one place cannot be a permutation."""
+    broken = replace(find_symmetry(wurtzite), frac_rotations=np.zeros((12, 3, 3)))
+    with pytest.raises(
+        SymmetryError, match="P6_3mc takes two atoms to one place at sym"
+    ):
+        _ = broken.permutations
+
+
+def test_a_lattice_far_from_its_group_is_an_error() -> None:
+    """No metric within a few per cent is cubic here; and a mirrored basis is a bug."""
+    cubic = point_group_rotations("m-3m")
+    with pytest.raises(SymmetryError, match="too far from that of the group found"):
+        _standard_frame(np.diag([3.0, 3, 5]), cubic)
+    with pytest.raises(SymmetryError, match="left-handed"):
+        _standard_frame(np.diag([3.0, 3, -3]), cubic)
+
+
+def test_importing_symmetry_is_light() -> None:
+    """`symmetrize` and --help must not wait for what they do not use."""
+    code = (
+        "import sys, crystaltensor.symmetry.operations, crystaltensor.symmetry.forms;"
+        "print({'torch', 'spglib', 'scipy', 'pymatgen', 'ase'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
