@@ -19,13 +19,10 @@ import numpy as np
 
 from crystaltensor.errors import ConfigError, ShapeError, SymmetryError
 from crystaltensor.symmetry.index_symmetry import IndexSymmetry, parse_index_symmetry
-from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.point_groups import find_point_group, is_centrosymmetric
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-    from crystaltensor.symmetry.operations import Symmetry
 
     Floats = NDArray[np.float64]
 
@@ -66,30 +63,12 @@ def projector(rotations: "ArrayLike", rank: int, *, axial: bool = False) -> "Flo
     ConfigError
         If `rank` is not 1 to 4.
     """
+    if not 1 <= rank <= 4:
+        raise ConfigError(f"tensors here have rank 1 to 4, not {rank}")
     group = _checked_group(rotations)
     n_ops = len(group)
     weights = np.linalg.det(group) / n_ops if axial else np.full(n_ops, 1 / n_ops)
-    if rank == 1:
-        mean = np.tensordot(weights, group, axes=1)
-    elif rank in {2, 3, 4}:
-        # R⊗R for each operation, shape (n_ops, 9, 9); the mean of its products with
-        # R or R⊗R is then one matrix product, the sum over operations inside.
-        pairs = (group[:, :, None, :, None] * group[:, None, :, None, :]).reshape(
-            n_ops, 81
-        )
-        if rank == 2:
-            mean = (weights @ pairs).reshape(9, 9)
-        else:
-            last = group.reshape(n_ops, 9) if rank == 3 else pairs
-            size = 3 ** (rank - 2)
-            sums = (weights[:, None] * pairs).T @ last
-            mean = (
-                sums.reshape(9, 9, size, size)
-                .transpose(0, 2, 1, 3)
-                .reshape(9 * size, 9 * size)
-            )
-    else:
-        raise ConfigError(f"tensors here have rank 1 to 4, not {rank}")
+    mean = _mean_power(group, weights, rank)
     mean[np.abs(mean) < ZERO] = 0.0
     if np.abs(mean @ mean - mean).max() > 1e-8:
         raise SymmetryError(
@@ -263,62 +242,6 @@ def why_forbidden(
     )
 
 
-def project_site_tensors(
-    tensors: "ArrayLike",
-    symmetry: "Symmetry",
-    *,
-    axial: bool = False,
-    sum_rule: bool = False,
-) -> "Floats":
-    r"""Average tensors that belong to atoms, such as Born charges, over a space group.
-
-    .. math:: Z'_{g(\kappa)} = |G|^{-1} \sum_g R^g Z_\kappa (R^g)^T
-
-    Parameters
-    ----------
-    tensors : array_like, shape (n_atoms, 3, ..., 3)
-        One tensor of rank 1 to 4 for each atom, in the order of the crystal.
-    symmetry : Symmetry
-        Of the crystal, in whose frame the tensors are.
-    axial : bool
-        Whether the tensors change sign under improper operations in addition.
-    sum_rule : bool
-        Whether to subtract the mean over the atoms, so that the sum is zero: the
-        acoustic sum rule, which the symmetry does not imply.
-
-    Returns
-    -------
-    ndarray, shape (n_atoms, 3, ..., 3)
-        The closest tensors that the space group allows, in the unit of `tensors`.
-
-    Raises
-    ------
-    ShapeError
-        If there is not one tensor of rank 1 to 4 for each atom.
-    SymmetryError
-        If the operations do not permute the atoms, which a coarse tolerance can cause.
-    """
-    given = np.asarray(tensors, dtype=np.float64)
-    atoms = symmetry.primitive_index
-    rank = given.ndim - 1
-    if given.shape != (len(atoms), *(3,) * rank) or not 1 <= rank <= 4:
-        raise ShapeError(
-            f"{len(atoms)} atoms need tensors of shape ({len(atoms)}, 3, ..., 3) and "
-            f"rank 1 to 4, not {given.shape}"
-        )
-    # Atoms that a lattice translation joins have equal tensors.
-    mean = np.zeros((atoms.max() + 1, *given.shape[1:]))
-    np.add.at(mean, atoms, given)
-    mean /= np.bincount(atoms).reshape(-1, *(1,) * rank)
-    total = np.zeros_like(mean)
-    for rotation, images in zip(symmetry.rotations, symmetry.permutations, strict=True):
-        total[images] += rotate(mean, rotation, rank=rank, axial=axial)
-    total /= symmetry.n_ops
-    total[np.abs(total) < ZERO * max(float(np.abs(given).max()), 0.0)] = 0.0
-    averaged = total[atoms]
-    return averaged - averaged.mean(axis=0) if sum_rule else averaged
-
-
 def reduced_projector(
     rotations: "ArrayLike", indices: IndexSymmetry, *, axial: bool
 ) -> "Floats":
@@ -364,8 +287,31 @@ def pivoted_basis(
         rows[len(pivots)] = row
         rest -= np.outer(row, row)
         pivots.append(column)
+    # Small pivots magnify rounding: back into the range, and one Newton step.
+    rows = rows @ matrix
+    rows = 1.5 * rows - 0.5 * (rows @ rows.T) @ rows
     rows[np.abs(rows) < ZERO] = 0.0
     return rows, pivots
+
+
+def _mean_power(group: "Floats", weights: "Floats", rank: int) -> "Floats":
+    """Average the Kronecker powers of matrices, (3**rank, 3**rank)."""
+    # The sum over operations is inside one matrix product of two lower powers.
+    left, right = _power(group, (rank + 1) // 2), _power(group, rank // 2)
+    outer, inner = left.shape[1], right.shape[1]
+    sums = (left.reshape(len(group), -1).T * weights) @ right.reshape(len(group), -1)
+    blocks = sums.reshape(outer, outer, inner, inner).transpose(0, 2, 1, 3)
+    return blocks.reshape(outer * inner, outer * inner)
+
+
+def _power(group: "Floats", order: int) -> "Floats":
+    """Take the Kronecker power of each matrix, order 0 to 2."""
+    if order == 0:
+        return np.ones((len(group), 1, 1))
+    if order == 1:
+        return group
+    pairs = group[:, :, None, :, None] * group[:, None, :, None, :]
+    return pairs.reshape(-1, 9, 9)
 
 
 def _rank_of(given: "Floats", rank: int | None, index_symmetry: str | None) -> int:

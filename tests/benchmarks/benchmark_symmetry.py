@@ -21,9 +21,9 @@ from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import (
     allowed_basis,
     project,
-    project_site_tensors,
     projector,
 )
+from crystaltensor.symmetry.sites import project_site_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
