@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ZERO = 1e-13
 """Entries of a projector, of order one, that are below this are zero.
 
-In axes along the crystal's every entry is zero or above 1/96, and rounding leaves some
+In axes along the crystal's every entry is zero or at least 1/8, and rounding leaves some
 1e-16; in other axes an entry this small cannot be told from rounding. Setting them to
 zero makes a forbidden component exactly 0.0 and changes no other beyond 1e-13.
 """
