@@ -136,10 +136,8 @@ def _cell(block: "Block") -> "NDArray[np.float64]":
         _one(block, f"_cell_angle_{angle}") for angle in ("alpha", "beta", "gamma")
     ]
     (cos_a, sin_a), (cos_b, sin_b), (cos_g, _) = map(_cos_sin, (alpha, beta, gamma))
-    if (
-        min(a, b, c) <= 0
-        or not 0 < min(alpha, beta, gamma) <= max(alpha, beta, gamma) < 180
-    ):
+    fits = all(0 < angle < 180 for angle in (alpha, beta, gamma))
+    if not fits or not all(length > 0 for length in (a, b, c)):
         raise StructureError(
             f"the cell has lengths {a:g}, {b:g}, {c:g} and angles {alpha:g}, {beta:g}, "
             f"{gamma:g}; lengths must be positive, angles between 0 and 180"

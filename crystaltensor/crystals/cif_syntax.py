@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from crystaltensor.crystals.parsing import shown
+from crystaltensor.crystals.parsing import MAX_LINE, shown
 from crystaltensor.errors import FormatError
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ _TOKEN = re.compile(
     r"""'(?P<single>(?:[^']|'(?=\S))*)'(?=\s|$)|"(?P<double>(?:[^"]|"(?=\S))*)"(?=\s|$)"""
     r"""|(?P<open>['"].*)|(?P<comment>\#.*)|(?P<plain>\S+)"""
 )
+
+
+MAX_TOKENS = 1_000_000
+"""Most words in a CIF: eight columns for the largest cell."""
 
 
 class Token(NamedTuple):
@@ -82,7 +87,9 @@ def parse_blocks(text: str) -> list[Block]:
         If there is no data block, or a loop is cut short.
     """
     blocks: list[Block] = []
-    tokens = list(_tokens(text))
+    tokens = list(islice(_tokens(text), MAX_TOKENS + 1))
+    if len(tokens) > MAX_TOKENS:
+        raise FormatError(f"has more than {MAX_TOKENS} words: too many for a crystal")
     at = 0
     while at < len(tokens):
         token = tokens[at]
@@ -159,13 +166,20 @@ def _tokens(text: str) -> "Iterator[Token]":
                 parts.append(more)
             yield Token("\n".join(parts).strip(), number, quoted=True)
             continue
-        if "'" not in line and '"' not in line and "#" not in line:
-            for word in line.split():  # most lines, and several times faster
-                yield Token(word, number, quoted=False)
-            continue
-        for match in _TOKEN.finditer(line):
-            kind = match.lastgroup
-            if kind in {"plain", "open"}:
-                yield Token(match[str(kind)].rstrip(), number, quoted=kind == "open")
-            elif kind != "comment":
-                yield Token(match[str(kind)], number, quoted=True)
+        yield from _words(line, number)
+
+
+def _words(line: str, number: int) -> "Iterator[Token]":
+    """Split a line into words; drop its comment."""
+    if "'" not in line and '"' not in line and "#" not in line:
+        for word in line.split():  # most lines, and several times faster
+            yield Token(word, number, quoted=False)
+        return
+    if len(line) > MAX_LINE:
+        raise FormatError(f"line {number} is too long: {len(line)} characters")
+    for match in _TOKEN.finditer(line):
+        kind = str(match.lastgroup)
+        if kind in {"plain", "open"}:
+            yield Token(match[kind].rstrip(), number, quoted=kind == "open")
+        elif kind != "comment":
+            yield Token(match[kind], number, quoted=True)

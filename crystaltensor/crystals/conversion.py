@@ -87,14 +87,15 @@ def from_pymatgen(structure: "Structure") -> Crystal:
                 f"site {index} is disordered ({site.species_string}); choose an ordered "
                 "model, for example with pymatgen's OrderDisorderedStructureTransformation"
             )
-        # By symbol: deuterium has the atomic number of hydrogen.
-        symbols.append(site.specie.symbol)
+        # By name: the number and the symbol of deuterium are those of hydrogen there.
+        element = getattr(site.specie, "element", site.specie)
+        symbols.append(getattr(element, "name", site.specie.symbol))
     return Crystal.from_symbols(lattice.matrix, structure.frac_coords, symbols)
 
 
 def to_pymatgen(crystal: Crystal) -> "Structure":
     """Convert to a pymatgen Structure, sites in the same order and not wrapped."""
-    from pymatgen.core.structure import Structure  # noqa: PLC0415  # late: it is slow
+    from pymatgen.core.structure import Structure  # late: it is slow
 
     return Structure(crystal.cell, crystal.symbols, crystal.frac)
 
@@ -133,7 +134,7 @@ def from_ase(atoms: "Atoms") -> Crystal:
 
 def to_ase(crystal: Crystal) -> "Atoms":
     """Convert to ASE Atoms, in the same order, periodic in three directions."""
-    from ase import Atoms  # noqa: PLC0415  # late: it is slow
+    from ase import Atoms  # late: it is slow
 
     return Atoms(
         numbers=crystal.numbers,
@@ -165,7 +166,7 @@ def parse_with_ase(
     FormatError
         If ASE cannot read it; whatever its parser raised is the cause.
     """
-    from ase.io import read  # noqa: PLC0415  # late: it is slow
+    from ase.io import read  # late: it is slow
 
     # Some of ASE's parsers want a name; what they print or warn is not for the user.
     with tempfile.TemporaryDirectory() as folder:

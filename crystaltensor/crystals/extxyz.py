@@ -9,6 +9,7 @@ from crystaltensor.crystals.crystal import Crystal, atomic_number
 from crystaltensor.crystals.parsing import (
     MAX_ATOMS,
     MAX_LINE,
+    MAX_TEXT,
     Parsed,
     shown,
     three_floats,
@@ -67,15 +68,7 @@ def parse_extxyz(stream: "TextIO") -> "Iterator[Parsed | CrystalTensorError]":
             continue
         n_atoms = _count(head, number)
         comment = stream.readline(MAX_LINE)
-        rows = []
-        for index in range(n_atoms):
-            row = stream.readline(MAX_LINE)
-            if not row.strip():
-                raise FormatError(
-                    f"line {number} asks for {n_atoms} atoms, but there are only "
-                    f"{index}: the file is cut short, or the count is wrong"
-                )
-            rows.append(row.split())
+        rows = _rows(stream, n_atoms, number)
         try:
             yield _frame(comment, rows, number)
         except CrystalTensorError as error:
@@ -97,6 +90,23 @@ def _count(head: str, number: int) -> int:
             "that can be treated"
         )
     return n_atoms
+
+
+def _rows(stream: "TextIO", n_atoms: int, number: int) -> list[list[str]]:
+    """Read the lines of a frame's atoms."""
+    rows, size = [], 0
+    for index in range(n_atoms):
+        row = stream.readline(MAX_LINE)
+        if not row.strip():
+            raise FormatError(
+                f"line {number} asks for {n_atoms} atoms, but there are only "
+                f"{index}: the file is cut short, or the count is wrong"
+            )
+        rows.append(row.split())
+        size += len(row)
+        if size > MAX_TEXT:
+            raise FormatError(f"the frame at line {number} is too long to be a crystal")
+    return rows
 
 
 def _frame(comment: str, rows: list[list[str]], number: int) -> Parsed:

@@ -21,7 +21,7 @@ from crystaltensor.crystals.conversion import (
 )
 from crystaltensor.crystals.extxyz import parse_extxyz
 from crystaltensor.crystals.opening import FORMATS, by_content, by_name, opened
-from crystaltensor.crystals.parsing import Parsed
+from crystaltensor.crystals.parsing import MAX_TEXT, Parsed
 from crystaltensor.crystals.poscar import parse_poscar
 from crystaltensor.crystals.records import parse_json
 from crystaltensor.errors import CrystalTensorError, FormatError
@@ -41,9 +41,6 @@ __all__ = [
     "to_ase",
     "to_pymatgen",
 ]
-
-MAX_TEXT = 1 << 26
-"""Longest text, in characters, of a format that is read as a whole."""
 
 MAX_COUNT = 1000
 """How many structures of a file are counted for the message that there are several."""

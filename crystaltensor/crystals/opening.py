@@ -133,4 +133,6 @@ def _decoded(binary: "io.BufferedReader[Any]") -> tuple[TextIO, str]:
     # anywhere else the mark that replaces it is refused.
     stream = io.TextIOWrapper(binary, encoding=encoding, errors="replace")
     start = head[:-4].decode(encoding, "replace") if len(head) == _HEAD else ""
-    return stream, (start or head.decode(encoding, "replace")).replace("\r", "\n")
+    return stream, (start or head.decode(encoding, "replace")).replace(
+        "\r\n", "\n"
+    ).replace("\r", "\n")

@@ -16,6 +16,10 @@ MAX_LINE = 1 << 16
 """Longest line of a text format, in characters."""
 
 
+MAX_TEXT = 1 << 25
+"""Longest text, in characters, that is read as a whole."""
+
+
 class Parsed(NamedTuple):
     """A crystal, and what its reader should tell the user."""
 

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystaltensor.crystals.crystal import Crystal
-from crystaltensor.crystals.parsing import MAX_ATOMS, Parsed, shown
+from crystaltensor.crystals.parsing import MAX_ATOMS, MAX_TEXT, Parsed, shown
 from crystaltensor.errors import CrystalTensorError, FormatError, StructureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
-
-MAX_RECORD = 1 << 26
-"""Longest JSON text of one value, in characters."""
 
 
 def parse_json(stream: "TextIO") -> "Iterator[Parsed | CrystalTensorError]":
@@ -35,18 +32,18 @@ def parse_json(stream: "TextIO") -> "Iterator[Parsed | CrystalTensorError]":
     FormatError
         If the text is not JSON, or is cut short.
     """
-    first = stream.readline(MAX_RECORD)
+    first = stream.readline(MAX_TEXT)
     while first.isspace():
-        first = stream.readline(MAX_RECORD)
+        first = stream.readline(MAX_TEXT)
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
         # One value over several lines, or no JSON at all.
-        yield from _each(_loads(first + stream.read(MAX_RECORD), "the file"))
+        yield from _each(_loads(first + stream.read(MAX_TEXT), "the file"))
         return
     yield from _each(value)
     number = 1
-    while line := stream.readline(MAX_RECORD):
+    while line := stream.readline(MAX_TEXT):
         number += 1
         if not line.isspace():
             try:
@@ -57,9 +54,9 @@ def parse_json(stream: "TextIO") -> "Iterator[Parsed | CrystalTensorError]":
 
 def _loads(text: str, where: str) -> object:
     """Decode JSON, with our errors."""
-    if len(text) >= MAX_RECORD:
+    if len(text) >= MAX_TEXT:
         raise FormatError(
-            f"{where} is longer than {MAX_RECORD >> 20} MiB; "
+            f"{where} is longer than {MAX_TEXT >> 20} MiB; "
             "write one structure per line (.jsonl)"
         )
     try:

@@ -134,18 +134,27 @@ def keep_metric(operations: Operations, cell: "NDArray[np.float64]") -> bool:
 
 def _named(name: str) -> list[list[str]]:
     """Find the groups of a name: as written, without spaces, without underscores."""
-    keys = ["hall", "universal_h_m", "hermann_mauguin", "hermann_mauguin_u"]
-    keys = ["number"] if name.isdigit() else [*keys, "short_h_m"]
+    if name.isdigit():  # a number means the standard setting, the first of its rows
+        rows = [row for row in _table() if str(row["number"]) == name]
+        names = {row["hermann_mauguin"].strip() for row in rows[:1]}
+        return [
+            row["symops"] for row in rows if row["hermann_mauguin"].strip() in names
+        ]
+    keys = (
+        "hall",
+        "universal_h_m",
+        "hermann_mauguin",
+        "hermann_mauguin_u",
+        "short_h_m",
+    )
     # Spaces count at first: P 42 is not P 4 2 2.
     for separator in (r"\s+(?=\s)", r"\s", r"[\s_]"):
         wanted = re.sub(separator, "", name.strip()).lower()
         found = [
             row["symops"]
             for row in _table()
-            if any(
-                re.sub(separator, "", row[key].strip()).lower() == wanted
-                for key in keys
-            )
+            if wanted
+            in {re.sub(separator, "", row[key].strip()).lower() for key in keys}
         ]
         if found:
             return found
