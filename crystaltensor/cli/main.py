@@ -1,6 +1,7 @@
 """The entry point: subcommands that are imported when they are called."""
 
 import sys
+import traceback
 from importlib import import_module
 
 import click
@@ -41,7 +42,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crystaltensor")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:  # noqa: ARG001  (main looks at it when an error arrives)
+def cli(debug: bool) -> None:
     """Predict, project and check the tensor properties of crystals.
 
     Example: crystaltensor predict POSCAR --property piezo
@@ -62,43 +63,37 @@ def main(arguments: list[str] | None = None) -> None:
         Always: 0 all went well, 1 bad data, 2 wrong usage, 130 interrupted.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given
     try:
         code = cli.main(args=given, prog_name="crystaltensor", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         raise SystemExit(2) from None
-    except click.UsageError as error:
-        where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        message = " ".join(error.format_message().split())
-        raise SystemExit(_complain(f"{message}{where}", code=2)) from None
-    except click.ClickException as error:
-        raise SystemExit(_complain(error.format_message())) from None
-    except (click.Abort, KeyboardInterrupt):
-        raise SystemExit(_complain("interrupted", code=130)) from None
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone: there is no one to tell
         raise SystemExit(1) from None
-    except CrystalTensorError as error:
-        if debug:
-            raise
-        raise SystemExit(_complain(str(error))) from None
-    except MemoryError:
-        if debug:
-            raise
-        raise SystemExit(
-            _complain("out of memory; use a smaller cell of the crystal")
-        ) from None
-    except Exception as error:
-        if debug:
-            raise
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        message = f"{what}; this is a fault of crystaltensor: --debug shows where"
-        raise SystemExit(_complain(message)) from None
+    except (Exception, KeyboardInterrupt) as error:
+        message, code = _explain(error)
+        if "--debug" in given:
+            traceback.print_exception(error)
+        click.echo(f"Error: {' '.join(message.split())}", err=True)
+        raise SystemExit(code) from None
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _complain(message: str, *, code: int = 1) -> int:
-    """Say what went wrong in one line."""
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
-    return code
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Turn an error into one line and an exit code."""
+    if isinstance(error, click.UsageError):
+        where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+        return error.format_message() + where, 2
+    if isinstance(error, click.ClickException | CrystalTensorError):
+        return str(error), 1
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "interrupted", 130
+    if isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, MemoryError):
+        message = "out of memory; use a smaller cell of the crystal"
+    else:
+        what = f"{type(error).__name__}: {error}"
+        message = f"{what} (a fault of crystaltensor; --debug shows where)"
+    return message, 1

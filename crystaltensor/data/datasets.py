@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crystaltensor.nn.batch import Neighbourhood
     from crystaltensor.properties import TensorProperty
 
 TABLES = Path(__file__).with_name("tables")
@@ -208,7 +209,7 @@ class PreparedData:
     key: str
 
     def part(self, split: str) -> "NDArray[np.int64]":
-        """Indices of the crystals of one split."""
+        """Return the indices of the crystals of one split."""
         return np.flatnonzero(self.splits == split)
 
 
@@ -216,7 +217,7 @@ def prepare(
     rows: "Sequence[LabelledCrystal]",
     row: "TensorProperty",
     *,
-    cutoff: float,
+    around: "Neighbourhood",
     symprec: "Sequence[float]",
     max_residual: float,
     key: str,
@@ -229,8 +230,8 @@ def prepare(
         What to learn from.
     row : TensorProperty
         The property that the labels are of.
-    cutoff : float
-        Radius of the graphs, in Å.
+    around : Neighbourhood
+        Which neighbours the graphs hold.
     symprec : sequence of float
         Largest distances between equivalent atoms, in Å; the first at which the
         symmetry of a crystal allows its label holds for that crystal.
@@ -256,7 +257,7 @@ def prepare(
             dropped.append(Dropped(labelled.name, share))
             continue
         irreps = irrep_projectors(group, row.index_symmetry)
-        graphs.append(build_graph(labelled.crystal, cutoff, irreps))
+        graphs.append(build_graph(labelled.crystal, around, irreps))
         tensors.append(tensor)
         kept.append(labelled)
     data = PreparedData(

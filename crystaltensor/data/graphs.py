@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.nn.batch import Neighbourhood
 
 CHUNK = 2_000_000
 """Pairs of atoms looked at together when neighbours are searched (16 MB an array)."""
@@ -86,16 +87,16 @@ def neighbours(
     # differences of positions are first brought into [-1/2, 1/2].
     spacing = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
     reach = np.floor(cutoff / spacing + 0.5 + 1e-9).astype(int)
-    images = np.stack(
-        np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1
-    ).reshape(-1, 3)
+    ranges = [np.arange(-r, r + 1) for r in reach]
+    images = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
     shifts = images @ cell
     rows = max(1, CHUNK // (n_atoms * len(shifts)))
+    starts = range(0, n_atoms, rows)
     found = [
         _neighbours_of(
-            np.arange(first, min(first + rows, n_atoms)), cell, frac, shifts, cutoff
+            np.arange(n_atoms)[first : first + rows], crystal, shifts, cutoff
         )
-        for first in range(0, n_atoms, rows)
+        for first in starts
     ]
     targets, sources, vectors = (
         np.concatenate(part) for part in zip(*found, strict=True)
@@ -103,14 +104,59 @@ def neighbours(
     return targets, sources, vectors
 
 
+def nearest_neighbours(
+    crystal: "Crystal", n_nearest: int, *, start: float = 4.0, tolerance: float = 1e-4
+) -> tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float64]"]:
+    """Find the nearest neighbours of each atom, shells of equal distance whole.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any cell.
+    n_nearest : int
+        How many each atom has at least.
+    start : float
+        Radius of the first search, in Å.
+    tolerance : float
+        Distances that differ by less, in Å, are of one shell.
+
+    Returns
+    -------
+    targets, sources, vectors
+        As `neighbours` returns them; a bond that one of its atoms wants is in both
+        directions.
+
+    Raises
+    ------
+    ResourceError
+        If there are more neighbours than a network can treat.
+    """
+    radius = start
+    while True:
+        targets, sources, vectors = neighbours(crystal, radius)
+        counts = np.bincount(targets, minlength=crystal.n_atoms)
+        if counts.min() >= n_nearest:
+            break
+        radius *= 1.5
+    distances = np.linalg.norm(vectors, axis=1)
+    ordered = distances[np.lexsort((distances, targets))]
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    reach = ordered[first + n_nearest - 1] + tolerance
+    if reach.max() > radius:  # the last shell may go on beyond the search
+        targets, sources, vectors = neighbours(crystal, radius + tolerance)
+        distances = np.linalg.norm(vectors, axis=1)
+    kept = distances <= np.maximum(reach[targets], reach[sources])
+    return targets[kept], sources[kept], vectors[kept]
+
+
 def _neighbours_of(
     atoms: "NDArray[np.int64]",
-    cell: "NDArray[np.float64]",
-    frac: "NDArray[np.float64]",
+    crystal: "Crystal",
     shifts: "NDArray[np.float64]",
     cutoff: float,
 ) -> tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float64]"]:
     """Find the neighbours of a few atoms."""
+    frac, cell = crystal.frac, crystal.cell
     apart = frac[None, :, :] - frac[atoms, None, :]
     apart -= np.round(apart)
     nearest = apart @ cell  # (rows, n_atoms, 3)
@@ -125,7 +171,7 @@ def _neighbours_of(
 
 def build_graph(
     crystal: "Crystal",
-    cutoff: float,
+    around: "Neighbourhood",
     projectors: "Mapping[tuple[int, bool], NDArray[np.float64]]",
 ) -> CrystalGraph:
     """Make the graph of a crystal.
@@ -134,8 +180,8 @@ def build_graph(
     ----------
     crystal : Crystal
         Any cell.
-    cutoff : float
-        Radius in Å.
+    around : Neighbourhood
+        Which neighbours there are.
     projectors : mapping
         Means over the point group of the matrices of the irreducible tensors that the
         network predicts.
@@ -143,17 +189,18 @@ def build_graph(
     Returns
     -------
     CrystalGraph
-        With every image of every atom within the radius.
+        The same for every cell of the crystal, up to the number of its atoms.
 
     Raises
     ------
     ResourceError
         If there are more neighbours than a network can treat.
     """
-    targets, sources, vectors = neighbours(crystal, cutoff)
-    return CrystalGraph(
-        crystal.numbers, crystal.volume, targets, sources, vectors, projectors
-    )
+    if around.n_nearest is None:
+        found = neighbours(crystal, around.cutoff)
+    else:
+        found = nearest_neighbours(crystal, around.n_nearest, start=around.cutoff)
+    return CrystalGraph(crystal.numbers, crystal.volume, *found, projectors)
 
 
 def collate(
@@ -210,7 +257,7 @@ def collate(
 def _pair_slots(
     targets: "NDArray[np.int64]", sources: "NDArray[np.int64]", n_atoms: int
 ) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
-    """Number the distinct pairs of the edges, which are ordered by target and source."""
+    """Give each distinct pair a slot; edges are ordered by target and source."""
     new = np.ones(len(targets), dtype=bool)
     new[1:] = (np.diff(targets) != 0) | (np.diff(sources) != 0)
     pair_of_edge = np.cumsum(new) - 1

@@ -165,10 +165,11 @@ def load_network(model: TrainedModel) -> "nn.Module":
     from safetensors.torch import load_file
 
     from crystaltensor.data.features import element_features
-    from crystaltensor.nn.presets import build_network
+    from crystaltensor.nn.presets import build_network, network_config
 
     path = model.folder / WEIGHTS
-    network = build_network(model.config.network, model.row, element_features())
+    config = network_config(model.config.network, model.row)
+    network = build_network(config, element_features())
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:

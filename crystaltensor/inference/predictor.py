@@ -19,7 +19,7 @@ from crystaltensor.inference.models import (
 )
 from crystaltensor.inference.prediction import Prediction
 from crystaltensor.nn.devices import choose_device
-from crystaltensor.nn.presets import network_config
+from crystaltensor.nn.presets import neighbourhood, network_config
 from crystaltensor.symmetry.forms import allowed_form
 from crystaltensor.symmetry.irreps import irrep_projectors
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
@@ -51,7 +51,7 @@ class Predictor:
         self.model = model
         self.network = network.to(device)
         self.device = device
-        self.cutoff = network_config(model.config.network, model.row).cutoff
+        self.around = neighbourhood(network_config(model.config.network, model.row))
 
     def predict(
         self,
@@ -127,7 +127,7 @@ class Predictor:
     def _run(self, crystal: Crystal, symmetry: Symmetry) -> "NDArray[np.float64]":
         """Run the network on one crystal."""
         irreps = irrep_projectors(symmetry.rotations, self.model.row.index_symmetry)
-        graph = build_graph(crystal, self.cutoff, irreps)
+        graph = build_graph(crystal, self.around, irreps)
         try:
             found = self.network(collate([graph], device=self.device))
         except RuntimeError as error:
@@ -171,11 +171,12 @@ def worth(model: TrainedModel) -> list[str]:
     test = model.metrics.get("test")
     if not test or test["ewt_25"] >= 50:
         return []
-    return [
+    sentence = (
         f"this model is a rough guide: on {test['n']} test crystals its mean error is "
         f"{test['fnorm']:.3g} {model.row.unit}, where predicting zero gives "
         f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
-    ]
+    )
+    return [sentence]
 
 
 def refuse_unknown_elements(crystal: Crystal) -> None:

@@ -1,9 +1,12 @@
 """Irreducible tensors in torch: spherical harmonics and tensor products.
 
-Features of degrees 0 … l_max lie behind each other on one axis of length
-(l_max + 1)², channels last: shape (n, (l_max + 1)², c). "Natural" features have parity
-(-1)^l, "pseudo" ones the opposite.
+Features of degrees 0 … l_max lie behind each other on the first axis, atoms on the
+second, channels on the last: shape ((l_max + 1)², n, c), so that every coupling and
+every mixing of channels is one matrix product. "Natural" features have parity (-1)^l,
+"pseudo" ones the opposite.
 """
+
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +18,9 @@ from crystaltensor.symmetry.irreps import (
 )
 
 
-def degree_slice(degree: int) -> slice:
-    """Where one degree lies on the axis of all degrees."""
-    return slice(degree**2, (degree + 1) ** 2)
+def degree_sizes(l_max: int) -> list[int]:
+    """Count the components of the degrees 0 … l_max."""
+    return [2 * degree + 1 for degree in range(l_max + 1)]
 
 
 class SphericalHarmonics(nn.Module):
@@ -64,17 +67,14 @@ class DegreeLinear(nn.Module):
 
     def __init__(self, l_max: int, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.l_max = l_max
+        self.sizes = degree_sizes(l_max)
         weight = torch.randn(l_max + 1, n_in, n_out) / n_in**0.5
         self.weight = nn.Parameter(weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (n, (l_max + 1)², n_in) to (n, (l_max + 1)², n_out)."""
-        mixed = [
-            features[:, degree_slice(degree)] @ self.weight[degree]
-            for degree in range(self.l_max + 1)
-        ]
-        return torch.cat(mixed, dim=1)
+        """Map ((l_max + 1)², n, n_in) to ((l_max + 1)², n, n_out)."""
+        parts = features.split(self.sizes)
+        return torch.cat([x @ w for x, w in zip(parts, self.weight, strict=True)])
 
     def extra_repr(self) -> str:
         """Show the settings in ``print(model)``."""
@@ -88,64 +88,68 @@ class TensorProduct(nn.Module):
     Parameters
     ----------
     l_max : int
-        Largest degree of the factors and of the result.
+        Largest degree of the factors and of the results.
     channels : int
-        Channels of the factors and of the result.
-    odd : bool
-        Which couplings are kept: those with l₁ + l₂ + l₃ even, or odd. Two natural
-        factors give natural features in the even case, pseudo ones in the odd case.
+        Channels of the factors and of the results.
     """
 
-    def __init__(self, l_max: int, channels: int, *, odd: bool) -> None:
+    def __init__(self, l_max: int, channels: int) -> None:
         super().__init__()
         self.l_max = l_max
-        self.odd = odd
+        self.sizes = degree_sizes(l_max)
         self.couplings: list[tuple[int, int, list[int]]] = []
-        n_paths = [0] * (l_max + 1)
-        for first in range(l_max + 1):
-            for second in range(l_max + 1):
-                results = [
-                    result
-                    for result in range(abs(first - second), first + second + 1)
-                    if result <= l_max and (first + second + result) % 2 == odd
-                ]
-                if not results:
-                    continue
-                tables = [clebsch_gordan(first, second, r) for r in results]
-                flat = [table.reshape(-1, table.shape[-1]) for table in tables]
-                table = torch.cat([torch.tensor(part) for part in flat], dim=1)
-                self.register_buffer(
-                    f"table_{first}{second}", table.T.contiguous(), persistent=False
-                )
-                self.couplings.append((first, second, results))
-                for result in results:
-                    n_paths[result] += 1
-        self.weights = nn.ParameterList(
-            torch.randn(n * channels, channels) / max(n * channels, 1) ** 0.5
-            for n in n_paths
+        n_paths = [[0] * (l_max + 1), [0] * (l_max + 1)]
+        for first, second in product(range(l_max + 1), repeat=2):
+            results = [*range(abs(first - second), min(first + second, l_max) + 1)]
+            tables = [clebsch_gordan(first, second, result) for result in results]
+            flat = [torch.tensor(table).flatten(0, 1) for table in tables]
+            table = torch.cat(flat, dim=1).T.contiguous()
+            self.register_buffer(f"table_{first}{second}", table, persistent=False)
+            self.couplings.append((first, second, results))
+            for result in results:
+                n_paths[(first + second + result) % 2][result] += 1
+        self.even, self.odd = (
+            nn.ParameterList(
+                torch.randn(n * channels, channels) / max(n * channels, 1) ** 0.5
+                for n in paths
+            )
+            for paths in n_paths
         )
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """Couple two tensors of shape (n, (l_max + 1)², channels) to a third."""
-        n, _, channels = left.shape
-        paths: list[list[Tensor]] = [[] for _ in range(self.l_max + 1)]
+    def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Couple two tensors of shape ((l_max + 1)², n, channels) to two others.
+
+        The first holds the couplings with l₁ + l₂ + l₃ even, the second those with
+        l₁ + l₂ + l₃ odd: of two natural factors, natural and pseudo features.
+        """
+        n, channels = left.shape[1:]
+        lefts, rights = left.split(self.sizes), right.split(self.sizes)
+        paths: list[list[list[Tensor]]] = [[[] for _ in self.sizes] for _ in range(2)]
         for first, second, results in self.couplings:
             table = self.get_buffer(f"table_{first}{second}").to(left.dtype)
-            a, b = left[:, degree_slice(first)], right[:, degree_slice(second)]
-            outer = (a.unsqueeze(2) * b.unsqueeze(1)).reshape(n, -1, channels)
-            coupled = table @ outer
-            sizes = [2 * result + 1 for result in results]
-            for result, part in zip(results, coupled.split(sizes, dim=1), strict=True):
-                paths[result].append(part)
-        mixed = []
-        for degree, weight in enumerate(self.weights):
-            if paths[degree]:
-                mixed.append(torch.cat(paths[degree], dim=2) @ weight)
-            else:
-                mixed.append(left.new_zeros(n, 2 * degree + 1, channels))
-        return torch.cat(mixed, dim=1)
+            outer = lefts[first].unsqueeze(1) * rights[second].unsqueeze(0)
+            coupled = (table @ outer.view(-1, n * channels)).view(-1, n, channels)
+            parts = coupled.split([self.sizes[result] for result in results])
+            for result, part in zip(results, parts, strict=True):
+                paths[(first + second + result) % 2][result].append(part)
+        even = _mix(paths[0], self.even)
+        odd = _mix(paths[1], self.odd, like=left)
+        return even, odd
 
     def extra_repr(self) -> str:
         """Show the settings in ``print(model)``."""
         n_paths = sum(len(results) for _, _, results in self.couplings)
-        return f"l_max={self.l_max}, {n_paths} paths, {'odd' if self.odd else 'even'}"
+        return f"l_max={self.l_max}, {n_paths} paths"
+
+
+def _mix(
+    paths: list[list[Tensor]], weights: nn.ParameterList, *, like: Tensor | None = None
+) -> Tensor:
+    """Mix the channels of all paths to one degree; a degree without paths is zero."""
+    mixed = []
+    for degree, (parts, weight) in enumerate(zip(paths, weights, strict=True)):
+        if parts:
+            mixed.append(torch.cat(parts, dim=2) @ weight)
+        elif like is not None:
+            mixed.append(torch.zeros_like(like[: 2 * degree + 1]))
+    return torch.cat(mixed)

@@ -6,6 +6,23 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Neighbourhood:
+    """Which neighbours of an atom a network sees.
+
+    Parameters
+    ----------
+    cutoff : float
+        All within this radius, in Å.
+    n_nearest : int, optional
+        Instead, as many of the nearest as this and all that are as near as the last:
+        the radius then only says where to begin.
+    """
+
+    cutoff: float
+    n_nearest: int | None = None
+
+
+@dataclass(frozen=True)
 class GraphBatch:
     """Several crystals as one graph without edges between them.
 

@@ -5,77 +5,91 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from crystaltensor.errors import ConfigError
+from crystaltensor.nn.batch import Neighbourhood
 from crystaltensor.nn.gmtnet import GMTNet, GMTNetConfig
+from crystaltensor.nn.paper import PaperConfig, PaperGMTNet
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from crystaltensor.properties import TensorProperty
 
-PRESETS = ("gmtnet", "paper")
+TensorNetwork = GMTNet | PaperGMTNet
+
+CONFIGS: dict[str, type[GMTNetConfig] | type[PaperConfig]] = {
+    "gmtnet": GMTNetConfig,
+    "paper": PaperConfig,
+}
 
 
-def network_config(settings: Mapping[str, Any], row: "TensorProperty") -> GMTNetConfig:
+def network_config(
+    settings: Mapping[str, Any], row: "TensorProperty"
+) -> GMTNetConfig | PaperConfig:
     """Turn the table ``[network]`` of a configuration into the shape of a network.
 
     Parameters
     ----------
     settings : mapping
-        Fields of `GMTNetConfig`, the index symmetry left out: the property gives it.
+        ``preset`` (``"gmtnet"`` if left out, or ``"paper"``) and fields of its
+        configuration; the index symmetry is that of the property.
     row : TensorProperty
         What the network predicts.
 
     Returns
     -------
-    GMTNetConfig
-        With ``l_max`` equal to the rank of the tensor unless the settings say more.
+    GMTNetConfig or PaperConfig
+        For GMTNet with ``l_max`` equal to the rank of the tensor unless the settings
+        say more.
 
     Raises
     ------
     ConfigError
         If a key is unknown or a value is out of range.
     """
-    given = {"l_max": row.rank, **settings}
-    given.pop("preset", None)
-    known = [
-        each.name for each in fields(GMTNetConfig) if each.name != "index_symmetry"
-    ]
+    given = dict(settings)
+    preset = given.pop("preset", "gmtnet")
+    if preset not in CONFIGS:
+        raise ConfigError(f"[network]: unknown preset {preset!r}; known: {[*CONFIGS]}")
+    if preset == "gmtnet":
+        given = {"l_max": row.rank, **given}
+    kind = CONFIGS[preset]
+    known = [each.name for each in fields(kind) if each.name != "index_symmetry"]
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {known}"
             raise ConfigError(f"[network]: unknown key {key!r}; {hint}")
     try:
-        return GMTNetConfig(index_symmetry=row.index_symmetry, **given)
+        return kind(index_symmetry=row.index_symmetry, **given)
     except TypeError as error:
         raise ConfigError(f"[network]: a value has the wrong type ({error})") from error
 
 
+def neighbourhood(config: GMTNetConfig | PaperConfig) -> Neighbourhood:
+    """Say which neighbours a network sees; the published one takes the 16 nearest."""
+    if isinstance(config, GMTNetConfig):
+        return Neighbourhood(config.cutoff)
+    return Neighbourhood(4.0, n_nearest=16)
+
+
 def build_network(
-    settings: Mapping[str, Any], row: "TensorProperty", element_features: "Tensor"
-) -> "nn.Module":
+    config: GMTNetConfig | PaperConfig, element_features: "Tensor"
+) -> TensorNetwork:
     """Make a network with fresh weights.
 
     Parameters
     ----------
-    settings : mapping
-        The table ``[network]`` of a configuration.
-    row : TensorProperty
-        What the network predicts.
+    config : GMTNetConfig or PaperConfig
+        From `network_config`.
     element_features : Tensor, shape (n_elements, n_features)
         A description of each element, row Z - 1.
 
     Returns
     -------
-    Module
+    GMTNet or PaperGMTNet
         Maps a `GraphBatch` to tensors.
-
-    Raises
-    ------
-    ConfigError
-        If the settings are not those of a network.
     """
-    return GMTNet(network_config(settings, row), element_features)
+    if isinstance(config, GMTNetConfig):
+        return GMTNet(config, element_features)
+    return PaperGMTNet(config, element_features)

@@ -48,7 +48,8 @@ class SmoothBessel(nn.Module):
         x = (distances / self.cutoff).clamp(max=1.0).unsqueeze(-1)
         envelope = (1 - x) ** 3 * (1 + 3 * x + 6 * x**2)
         waves = torch.sin(x * self.orders.to(x.dtype)) / x
-        return (2 / self.cutoff**3) ** 0.5 * waves * envelope
+        scaled: Tensor = (2 / self.cutoff**3) ** 0.5 * waves * envelope
+        return scaled
 
     def extra_repr(self) -> str:
         """Show the settings in ``print(model)``."""

@@ -71,7 +71,8 @@ def harmonic_polynomials(degree: int) -> "Array":
     norms = np.sqrt(np.square(_as_tensors(table, degree)).sum(axis=1, keepdims=True))
     # |traceless part of r̂ ⊗ … ⊗ r̂|² = l! / (2l − 1)!!
     odd = prod(range(1, 2 * degree, 2))
-    return table / norms * np.sqrt((2 * degree + 1) * odd / factorial(degree))
+    scaled: Array = table / norms * np.sqrt((2 * degree + 1) * odd / factorial(degree))
+    return scaled
 
 
 def _solid_harmonic(
@@ -192,7 +193,7 @@ def clebsch_gordan(first: int, second: int, result: int) -> "Array":
     coupled = np.tensordot(left, right, axes=(axes, list(range(1, 1 + len(axes)))))
     coupled = np.moveaxis(coupled, first - pairs + 1, 1)
     coupled = coupled.reshape(2 * first + 1, 2 * second + 1, -1)
-    table = coupled @ harmonic_basis(result).reshape(2 * result + 1, -1).T
+    table: Array = coupled @ harmonic_basis(result).reshape(2 * result + 1, -1).T
     norm = np.sqrt(np.square(table).sum() / (2 * result + 1))
     table = table / norm
     table[np.abs(table) < 1e-14] = 0.0

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+}
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -151,7 +157,7 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
             values[name] = tuple(listed)
     for each in fields(TrainingConfig):
         value = values.get(each.name)
-        wanted = {"int": int, "float": (int, float), "str": str}.get(str(each.type))
+        wanted = KINDS.get(str(each.type))
         wrong = wanted is not None and not isinstance(value, wanted)
         if value is not None and (wrong or isinstance(value, bool)):
             raise ConfigError(

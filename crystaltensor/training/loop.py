@@ -4,14 +4,13 @@ import copy
 import csv
 import math
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from crystaltensor.data.graphs import collate
 from crystaltensor.errors import ConfigError
@@ -22,7 +21,10 @@ from crystaltensor.training.losses import frobenius_errors, relative_huber
 from crystaltensor.training.metrics import TensorMetrics, measure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from crystaltensor.data.datasets import PreparedData
     from crystaltensor.training.config import TrainingConfig
@@ -126,7 +128,7 @@ class Run:
         waited = self.epoch - self.best_epoch
         return self.epoch >= self.config.epochs or waited >= self.config.patience
 
-    def epochs(self) -> Iterator[EpochReport]:
+    def epochs(self) -> "Iterator[EpochReport]":
         """Train until the run is finished; each epoch is on disk before it is told."""
         while not self.finished:
             started = time.monotonic()
@@ -182,7 +184,7 @@ class Run:
             label = self.label[chosen].to(self.device)
             loss = relative_huber(errors, label, floor=self.config.loss_floor)
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
             self.optimizer.step()
             self.step += 1
@@ -208,9 +210,9 @@ class Run:
         pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
         for mean, current in pairs:
             mean.lerp_(current, weight)
-        buffers = zip(self.average.buffers(), self.network.buffers(), strict=True)
-        for kept, current in buffers:
-            kept.copy_(current)
+        copies = zip(self.average.buffers(), self.network.buffers(), strict=True)
+        for kept, buffer in copies:
+            kept.copy_(buffer)
 
     def _save(self, report: EpochReport) -> None:
         """Put the run on disk: first the checkpoint, then the line of the epoch."""

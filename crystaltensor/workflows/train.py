@@ -1,7 +1,6 @@
 """Train a model: from data sets and settings to a folder that `predict` can use."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crystaltensor.data.datasets import Dropped, PreparedData
     from crystaltensor.training.loop import EpochReport, Run
 
@@ -83,11 +84,11 @@ def prepare_data(
         If a setting of the network is wrong.
     """
     from crystaltensor.data import datasets
-    from crystaltensor.nn.presets import network_config
+    from crystaltensor.nn.presets import neighbourhood, network_config
     from crystaltensor.properties import tensor_property
 
     row = tensor_property(config.property)
-    cutoff = network_config(config.network, row).cutoff
+    around = neighbourhood(network_config(config.network, row))
     cache = out / PREPARED
     if cache.is_file() and not _tables_there(config, base):
         data = datasets.load_prepared(cache)  # a node that has the prepared data only
@@ -96,7 +97,7 @@ def prepare_data(
     key = datasets.cache_key(
         paths,
         property=row.name,
-        cutoff=cutoff,
+        around=around,
         symprec=config.symprec,
         max_component=config.max_component,
         max_residual=config.max_residual,
@@ -115,7 +116,7 @@ def prepare_data(
     data, misfits = datasets.prepare(
         rows,
         row,
-        cutoff=cutoff,
+        around=around,
         symprec=config.symprec,
         max_residual=config.max_residual,
         key=key,
@@ -167,7 +168,7 @@ def train(
 
     from crystaltensor.data.features import element_features
     from crystaltensor.nn.devices import choose_device
-    from crystaltensor.nn.presets import build_network
+    from crystaltensor.nn.presets import build_network, network_config
     from crystaltensor.properties import tensor_property
     from crystaltensor.training.loop import CHECKPOINT, Run
 
@@ -187,11 +188,11 @@ def train(
         return
     torch.manual_seed(config.seed)
     row = tensor_property(config.property)
-    network = build_network(config.network, row, element_features())
+    network = build_network(network_config(config.network, row), element_features())
     train_labels = data.tensors[data.part("train")].reshape(
         prepared.counts["train"], -1
     )
-    network.output_scale.fill_(float(np.linalg.norm(train_labels, axis=1).mean()))
+    network.set_scale(float(np.linalg.norm(train_labels, axis=1).mean()))
     run = Run(network, data, config, out, device=choose_device(device))
     yield from run.epochs()
     yield _finish(run)

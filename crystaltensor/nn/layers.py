@@ -1,0 +1,153 @@
+"""The building blocks between a graph and the features of its atoms."""
+
+import torch
+from torch import Tensor, nn
+
+from crystaltensor.nn.angular import (
+    DegreeLinear,
+    SphericalHarmonics,
+    TensorProduct,
+    degree_sizes,
+)
+from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.nn.radial import SmoothBessel
+
+
+class BondTensors(nn.Module):
+    """Sum radial functions times spherical harmonics over all images of each pair.
+
+    Parameters
+    ----------
+    l_max : int
+        Largest degree of the harmonics.
+    cutoff : float
+        Radius in Å.
+    n_radial : int
+        Number of radial functions.
+    n_neighbours : float
+        Typical number of neighbours; the sums are divided by its square root.
+    """
+
+    def __init__(
+        self, l_max: int, cutoff: float, n_radial: int, n_neighbours: float
+    ) -> None:
+        super().__init__()
+        self.radial = SmoothBessel(cutoff, n_radial)
+        self.angular = SphericalHarmonics(l_max)
+        # The functions are normalised in the sphere: this brings the sums to order one.
+        self.scale = 3 * (cutoff**3 / n_neighbours) ** 0.5
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Return shape (n_atoms, n_slots, (l_max + 1)² * n_radial)."""
+        n_atoms, n_slots = batch.pair_atoms.shape
+        distances = batch.edge_vectors.norm(dim=-1)
+        angular = self.angular(batch.edge_vectors / distances.unsqueeze(-1))
+        radial = self.radial(distances) * self.scale
+        edges = (angular.unsqueeze(2) * radial.unsqueeze(1)).flatten(1)
+        pairs = edges.new_zeros(n_atoms * n_slots, edges.shape[1])
+        pairs = pairs.index_add(0, batch.edge_pair, edges)
+        bonds: Tensor = pairs.view(n_atoms, n_slots, -1)
+        return bonds
+
+
+def bounded(features: Tensor) -> Tensor:
+    """Shrink large features smoothly, all components of an atom by one factor."""
+    squares = features.square().mean(dim=(0, 2), keepdim=True)
+    return features * torch.rsqrt(1 + squares)
+
+
+class Convolution(nn.Module):
+    """Gather from the neighbours, couple what was gathered, update the atoms.
+
+    Parameters
+    ----------
+    l_max : int
+        Largest degree of the features.
+    channels : int
+        Width of the features.
+    n_radial : int
+        Number of radial functions in the bond tensors.
+    first : bool
+        Whether the atoms carry scalars only so far.
+    dropout : float
+        Share of the hidden scalars that are left out in each training step.
+    """
+
+    degree_of: Tensor  # ((l_max + 1)²,)
+
+    def __init__(
+        self,
+        l_max: int,
+        channels: int,
+        n_radial: int,
+        *,
+        first: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        c = channels
+        self.n_radial, self.first = n_radial, first
+        self.norm = nn.LayerNorm(c)
+        self.send = nn.Linear(c, c)
+        self.gather = DegreeLinear(l_max, n_radial * c, c)
+        self.receive = nn.Linear(c, 2 * c * (l_max + 1))
+        self.left = DegreeLinear(l_max, c, c)
+        self.right = DegreeLinear(l_max, c, c)
+        self.couple = TensorProduct(l_max, c)
+        if not first:
+            self.carry = DegreeLinear(l_max, n_radial * c, c)
+            self.carry_pseudo = DegreeLinear(l_max, n_radial * c, c)
+            self.couple_pseudo = TensorProduct(l_max, c)
+        self.update = nn.Sequential(
+            nn.Linear(3 * c, 2 * c), nn.SiLU(), nn.Dropout(dropout)
+        )
+        self.scalars = nn.Linear(2 * c, c)
+        self.gates = nn.Linear(2 * c, 2 * c * (l_max + 1))
+        degrees = torch.arange(l_max + 1)
+        of = degrees.repeat_interleave(torch.tensor(degree_sizes(l_max)))
+        self.register_buffer("degree_of", of, persistent=False)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        natural: Tensor,
+        pseudo: Tensor,
+        bonds: Tensor,
+        pairs: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Map scalars (n, c) and features ((l_max + 1)², n, c) to new ones."""
+        normed = self.norm(scalars)
+        density = bounded(self.gather(self._gather(self.send(normed), bonds, pairs)))
+        weights = self._per_component(self.receive(normed))
+        left = self.left(density) * (1 + weights[0])
+        right = self.right(density) * (1 + weights[1])
+        if self.first:
+            new_natural, new_pseudo = self.couple(left, right)
+        else:
+            right = right + self.carry(self._carry(natural, bonds, pairs)) + natural
+            other = self.carry_pseudo(self._carry(pseudo, bonds, pairs)) + pseudo
+            even, odd = self.couple(left, right)
+            even_pseudo, odd_pseudo = self.couple_pseudo(left, other)
+            new_natural, new_pseudo = even + odd_pseudo, odd + even_pseudo
+        hidden = self.update(torch.cat([normed, density[0], new_natural[0]], dim=1))
+        gates = 1 + self._per_component(self.gates(hidden))
+        natural = natural + (density + new_natural) * gates[0]
+        pseudo = pseudo + new_pseudo * gates[1]
+        return scalars + self.scalars(hidden), bounded(natural), bounded(pseudo)
+
+    def _per_component(self, values: Tensor) -> Tensor:
+        """Spread values (n, 2 * (l_max + 1) * c) to (2, (l_max + 1)², n, c)."""
+        n_degrees = int(self.degree_of[-1]) + 1
+        split = values.view(len(values), 2, n_degrees, -1).permute(1, 2, 0, 3)
+        return split[:, self.degree_of]
+
+    def _gather(self, sent: Tensor, bonds: Tensor, pairs: Tensor) -> Tensor:
+        """Sum bond tensors times scalars of the neighbours."""
+        n, c = sent.shape
+        gathered = bonds.transpose(1, 2) @ sent[pairs]  # (n, (l_max + 1)² * k, c)
+        return gathered.view(n, -1, self.n_radial * c).transpose(0, 1)
+
+    def _carry(self, features: Tensor, bonds: Tensor, pairs: Tensor) -> Tensor:
+        """Sum radial functions times features of the neighbours."""
+        radial = bonds[:, :, : self.n_radial].transpose(1, 2)  # (n, k, slots)
+        return (radial @ features[:, pairs]).flatten(2)  # ((l_max + 1)², n, k * c)
