@@ -1,0 +1,238 @@
+"""Complete sums of pair potentials over infinite lattices, for all pairs of atoms."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crystaltensor.errors import ConfigError, ShapeError, StructureError
+from crystaltensor.lattice.engine import BatchSums, sum_batch
+from crystaltensor.lattice.kernels import Kernel, as_number, as_tensor
+from crystaltensor.lattice.plan import plan_batches
+from crystaltensor.lattice.potentials import Potential
+
+COINCIDENT = 1e-3
+"""Atoms, or lattice points, closer than this, in Å, are refused."""
+
+FLATTEST = 1e-6
+"""Smallest volume of a cell, relative to the product of its edges."""
+
+TOLERANCE_RANGE = (1e-15, 0.1)
+
+_CHUNK = {"cpu": 2**17, "cuda": 2**25}
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeSums:
+    """The sums of one call.
+
+    Parameters
+    ----------
+    matrices : list of Tensor, each of shape (n_potentials, n_atoms, n_atoms)
+        One entry per crystal: S(a, b) of every potential, in the potential's unit;
+        exactly symmetric in a and b.
+    error_bounds : Tensor of float64, shape (n_crystals, n_potentials)
+        Upper bounds of the error of every entry: the certified bound of what the
+        truncated sums leave out, plus an estimate of round-off on the safe side.
+    """
+
+    matrices: list[Tensor]
+    error_bounds: Tensor
+
+
+def lattice_sums(
+    cells: Tensor | Sequence[Tensor],
+    positions: Sequence[Tensor],
+    potentials: Sequence[Potential],
+    tolerance: float = 1e-10,
+    *,
+    chunk_size: int | None = None,
+) -> LatticeSums:
+    r"""Sum pair potentials over all periodic images, for all pairs of atoms.
+
+    .. math:: S(a, b) = \sum_{n \in Z^3} f(|x_a - x_b + n L|)
+
+    Each potential is a mixture of Gaussians, which Ewald's split [1]_ sums in real and
+    reciprocal space, both in closed form; the cutoffs follow from `tolerance` through a
+    rigorous bound. S(a, a) leaves out r = 0 where f is singular and keeps it where f is
+    finite. The result is differentiable, twice, in `cells`, `positions` and the
+    parameters of the potentials.
+
+    Parameters
+    ----------
+    cells : Tensor, shape (n_crystals, 3, 3), or sequence of Tensor, shape (3, 3)
+        Lattice vectors as rows, in Å; any shape and handedness.
+    positions : sequence of Tensor, each of shape (n_atoms, 3)
+        Cartesian positions in Å, of the same dtype and device as the cells; the number
+        of atoms differs from crystal to crystal.
+    potentials : sequence of Potential
+        What to sum; terms that several potentials share are summed once.
+    tolerance : float
+        Largest truncation error of any entry, in the unit of the potential.
+    chunk_size : int, optional
+        Largest number of distances held at a time; bounds the memory. The default
+        suits the device.
+
+    Returns
+    -------
+    LatticeSums
+        In the dtype and on the device of the input.
+
+    Raises
+    ------
+    ShapeError
+        If an array has the wrong shape, or there is no crystal, atom or potential.
+    StructureError
+        If a number is not finite, a cell has no volume, or two atoms coincide.
+    ConfigError
+        If `tolerance` or `chunk_size` makes no sense, or if round-off alone exceeds
+        `tolerance` in float32, or a result overflows.
+
+    References
+    ----------
+    .. [1] P. P. Ewald, Ann. Phys. 369 (1921) 253; R. E. Crandall, Fast evaluation of
+       Epstein zeta functions (1998).
+    """
+    cells = cells if isinstance(cells, Tensor) else torch.stack(list(cells))
+    _check_settings(potentials, tolerance, chunk_size)
+    _check_shapes(cells, positions)
+    planning = cells.detach().to("cpu", torch.float64)
+    _check_cells(planning)
+    kernels, mixing, tolerances = _collect(potentials, tolerance, cells)
+    n_atoms = [len(x) for x in positions]
+    chunk = chunk_size or _CHUNK.get(cells.device.type, 2**20)
+    fixed = [kernel.fixed() for kernel in kernels]
+    batches = plan_batches(planning, n_atoms, fixed, tolerances)
+    parts = [sum_batch(batch, cells, positions, kernels, chunk) for batch in batches]
+    _check_results(parts, [batch.members for batch in batches])
+    return _assemble(parts, mixing, n_atoms, tolerance)
+
+
+def _check_settings(
+    potentials: Sequence[Potential], tolerance: float, chunk_size: int | None
+) -> None:
+    """Refuse settings that make no sense."""
+    if not potentials:
+        raise ShapeError("there is no potential to sum")
+    low, high = TOLERANCE_RANGE
+    if not low <= tolerance <= high:
+        raise ConfigError(
+            f"tolerance must lie between {low:g} and {high:g}, not {tolerance}"
+        )
+    if chunk_size is not None and chunk_size < 1:
+        raise ConfigError(f"chunk_size must be positive, not {chunk_size}")
+
+
+def _check_shapes(cells: Tensor, positions: Sequence[Tensor]) -> None:
+    """Refuse arrays that do not fit each other."""
+    if cells.ndim != 3 or cells.shape[1:] != (3, 3) or len(cells) == 0:
+        raise ShapeError(
+            f"cells must have shape (n_crystals, 3, 3), not {tuple(cells.shape)}"
+        )
+    if len(positions) != len(cells):
+        raise ShapeError(
+            f"{len(cells)} cells do not fit positions of {len(positions)} crystals"
+        )
+    if cells.dtype not in {torch.float32, torch.float64}:
+        raise ConfigError(f"sums are done in float32 or float64, not {cells.dtype}")
+    for i, x in enumerate(positions):
+        if x.ndim != 2 or x.shape[1] != 3 or len(x) == 0:
+            raise ShapeError(
+                f"positions of crystal {i} must have shape (n_atoms, 3), not "
+                f"{tuple(x.shape)}"
+            )
+        if x.dtype != cells.dtype or x.device != cells.device:
+            raise ShapeError(
+                f"positions of crystal {i} are {x.dtype} on {x.device}, but the cells "
+                f"are {cells.dtype} on {cells.device}"
+            )
+
+
+def _check_cells(cells: Tensor) -> None:
+    """Refuse cells that span no volume."""
+    if not bool(cells.isfinite().all()):
+        i = int((~cells.isfinite()).flatten(1).any(dim=1).nonzero()[0])
+        raise StructureError(f"the cell of crystal {i} has an entry that is not finite")
+    edges = cells.norm(dim=-1)
+    volumes = torch.linalg.det(cells).abs()
+    flat = ~(volumes > FLATTEST * edges.prod(dim=-1)) | (edges.amin(-1) < COINCIDENT)
+    if bool(flat.any()):
+        i = int(flat.nonzero()[0])
+        raise StructureError(
+            f"the cell of crystal {i} has no volume (lattice vectors of "
+            f"{[round(edge, 4) for edge in edges[i].tolist()]} Å)"
+        )
+
+
+def _collect(
+    potentials: Sequence[Potential], tolerance: float, like: Tensor
+) -> tuple[list[Kernel], Tensor, list[float]]:
+    """Return the different kernels, their weights (potentials, kernels), tolerances."""
+    kernels: dict[object, Kernel] = {}
+    tolerances: dict[object, float] = {}
+    for potential in potentials:
+        terms = potential.terms()
+        for weight, kernel in terms:
+            size = abs(as_number(weight)) * len(terms)
+            kernels.setdefault(kernel.key, kernel)
+            allowed = tolerance / max(size, 1e-300)
+            tolerances[kernel.key] = min(tolerances.get(kernel.key, 0.1), allowed)
+    columns = {key: i for i, key in enumerate(kernels)}
+    rows = []
+    for potential in potentials:
+        row: list[Tensor] = [like.new_zeros(())] * len(kernels)
+        for weight, kernel in potential.terms():
+            column = columns[kernel.key]
+            row[column] = row[column] + as_tensor(weight).to(like)
+        rows.append(torch.stack(row))
+    return list(kernels.values()), torch.stack(rows), list(tolerances.values())
+
+
+def _check_results(parts: list[BatchSums], members: list[list[int]]) -> None:
+    """Refuse coincident atoms, non-finite positions and overflow."""
+    for part, group in zip(parts, members, strict=True):
+        closest = part.closest.tolist()
+        for i, distance in zip(group, closest, strict=True):
+            if math.isnan(distance):
+                raise StructureError(f"crystal {i} has a position that is not finite")
+            if distance < COINCIDENT:
+                raise StructureError(
+                    f"crystal {i} has two atoms at the same place ({distance:.2g} Å "
+                    f"apart, less than {COINCIDENT} Å)"
+                )
+
+
+def _assemble(
+    parts: list[BatchSums], mixing: Tensor, n_atoms: list[int], tolerance: float
+) -> LatticeSums:
+    """Mix kernels into potentials, cut the padding off, and put crystals in order."""
+    size = mixing.abs().detach().to("cpu", torch.float64)
+    matrices: list[Tensor] = [mixing] * len(n_atoms)
+    bounds = torch.empty(len(n_atoms), len(mixing), dtype=torch.float64)
+    for part in parts:
+        mixed = part.matrices
+        if not _is_identity(mixing):
+            mixed = torch.tensordot(mixing, mixed, dims=([1], [1])).transpose(0, 1)
+        bounds[part.members] = part.bounds @ size.T
+        for slot, i in enumerate(part.members):
+            matrices[i] = mixed[slot, :, : n_atoms[i], : n_atoms[i]]
+    bad = ~bounds.isfinite()
+    if bool(bad.any()):
+        raise ConfigError(
+            f"the sums of crystal {int(bad.nonzero()[0, 0])} overflow; use float64"
+        )
+    if mixing.dtype == torch.float32 and bool((bounds > tolerance).any()):
+        raise ConfigError(
+            f"float32 cannot reach a tolerance of {tolerance:g}: round-off alone may "
+            f"be {float(bounds.max()):.2g}; use float64 or a larger tolerance"
+        )
+    return LatticeSums(matrices, bounds)
+
+
+def _is_identity(mixing: Tensor) -> bool:
+    """Tell whether every potential is one kernel, in order."""
+    return not mixing.requires_grad and torch.equal(
+        mixing.cpu(), torch.eye(*mixing.shape, dtype=mixing.dtype)
+    )
