@@ -137,7 +137,7 @@ def _cell(block: "Block") -> "NDArray[np.float64]":
     ]
     (cos_a, sin_a), (cos_b, sin_b), (cos_g, _) = map(_cos_sin, (alpha, beta, gamma))
     fits = all(0 < angle < 180 for angle in (alpha, beta, gamma))
-    if not fits or not all(length > 0 for length in (a, b, c)):
+    if not fits or not all(0 < length < np.inf for length in (a, b, c)):
         raise StructureError(
             f"the cell has lengths {a:g}, {b:g}, {c:g} and angles {alpha:g}, {beta:g}, "
             f"{gamma:g}; lengths must be positive, angles between 0 and 180"
@@ -244,18 +244,27 @@ def _sites(block: "Block") -> _Sites:
         for index in range(len(labels))
         if len(dummies) != len(labels) or dummies[index].text != "dum"
     ]
-    frac = np.empty((len(kept), 3))
-    for row, index in enumerate(kept):
-        for axis in range(3):
-            token = columns[axis][index]
-            if token.text in {"?", "."}:
-                raise FormatError(
-                    f"line {token.line}: site {shown(labels[index].text)} has no "
-                    f"coordinate {'xyz'[axis]}; complete it, or leave the site out"
-                )
-            frac[row, axis] = _number(token)
+    if not kept:
+        raise StructureError("there is no atom in the cell")
+    frac = np.array(
+        [
+            [_coordinate(column[index], labels[index]) for column in columns]
+            for index in kept
+        ]
+    )
     symbols = [_symbol(kinds[index], is_label=not types) for index in kept]
     return _Sites(symbols, [labels[index].text for index in kept], frac)
+
+
+def _coordinate(token: "Token", label: "Token") -> float:
+    """Read a coordinate, which must be there."""
+    value = np.nan if token.text in {"?", "."} else _number(token)
+    if not np.isfinite(value):
+        raise FormatError(
+            f"line {token.line}: site {shown(label.text)} has a coordinate "
+            f"{shown(token.text)}; complete it, or leave the site out"
+        )
+    return value
 
 
 def _refuse_disorder(block: "Block", labels: "list[Token]") -> None:
@@ -264,7 +273,7 @@ def _refuse_disorder(block: "Block", labels: "list[Token]") -> None:
         if token.text in {"?", "."}:
             continue
         occupancy = _number(token)
-        if abs(occupancy - 1) > 1e-3:
+        if not abs(occupancy - 1) <= 1e-3:
             raise StructureError(
                 f"line {token.line}: site {shown(label.text)} is occupied to "
                 f"{occupancy:g} (disorder); choose an ordered model, for example with "

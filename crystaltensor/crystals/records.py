@@ -137,7 +137,7 @@ def _from_sites(record: dict[str, Any]) -> Crystal:
     species = []
     for index, site in enumerate(record["sites"], 1):
         kinds = site["species"]
-        if len(kinds) != 1 or abs(kinds[0]["occu"] - 1) > 1e-8:
+        if len(kinds) != 1 or not abs(kinds[0]["occu"] - 1) <= 1e-8:
             named = ", ".join(f"{kind['element']} {kind['occu']}" for kind in kinds)
             raise StructureError(
                 f"site {index} is disordered ({shown(named)}); choose an ordered model"

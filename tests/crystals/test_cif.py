@@ -238,11 +238,15 @@ def test_disorder_names_the_site() -> None:
         only(with_column("_atom_site_occupancy", "1.0(1)", "0.5"))
     assert "choose an ordered model" in str(caught.value)
     assert only(with_column("_atom_site_occupancy", "?", "1.")).crystal.n_atoms == 4
+    with pytest.raises(StructureError, match="occupied to nan"):
+        only(with_column("_atom_site_occupancy", "1", "nan"))
 
 
 def test_dummies_are_left_out_and_other_remarks_are_warnings() -> None:
     """CIF marks points that are no atoms; hydrogens without a place are missed."""
     assert only(with_column("_atom_site_calc_flag", "d", "dum")).crystal.n_atoms == 2
+    with pytest.raises(StructureError, match="no atom in the cell"):
+        only(with_column("_atom_site_calc_flag", "dum", "dum"))
     found = only(with_column("_atom_site_attached_hydrogens", "0", "2"))
     assert found.warnings == ("hydrogen atoms are implied that have no coordinates",)
 
@@ -274,8 +278,10 @@ _atom_site_moment.label Al1"""
         ("length_c 5.017", "length_c five", "'five' is not a number"),
         ("alpha 90", "alpha 20", "no volume"),
         ("fract_z\n", "fract_w\n", "every atom needs _atom_site_fract_x, _y and _z"),
-        ("0.3821", "?", "site 'N1' has no coordinate z"),
+        ("0.3821", "?", "line 29: site 'N1' has a coordinate '.'; complete it"),
+        ("length_c 5.017", "length_c 1e400", "lengths must be positive"),
         ("0.3821", "", "loop over '_atom_site_label' has 4 columns, but 7 values"),
+        ("0.3821", "nan", "line 29: site 'N1' has a coordinate 'nan'"),
         ("0.3821", "0.000", "at the same place"),
         ("'x, y, z'", "'x, y'", "'x,y' is not a symmetry operation"),
         ("'x, y, z'", "'x, y, w'", "'x,y,w' is not a symmetry operation"),

@@ -137,6 +137,7 @@ def test_labels_that_contradict_the_header_are_reported() -> None:
         (edited(("0.0 2.8 2.8", "0 2.8 zwei")), "line 3: 'zwei' is not a number"),
         (edited(("0.25 0.25 0.25", "0.25 0.25")), "line 10: expected atom 2"),
         (edited(("0.25 0.25 0.25", "0.25 0,25 0.25")), "line 10: '0,25' is not a"),
+        (edited(("0.25 0.25 0.25", "0 0 1_0")), "line 10: '1_0' is not a number"),
         (edited(("0.25 0.25 0.25", "nan 0 0")), "atom 2 has a coordinate"),
         (edited(("0.25 0.25 0.25", "0 0 0")), "at the same place"),
         (
