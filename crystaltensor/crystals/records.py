@@ -36,7 +36,7 @@ def parse_json(stream: "TextIO") -> "Iterator[Parsed | CrystalTensorError]":
     while first.isspace():
         first = stream.readline(MAX_TEXT)
     try:
-        value = json.loads(first)
+        value = json.loads(first if len(first) < MAX_TEXT else "")
     except (ValueError, RecursionError):
         # One value over several lines, or no JSON at all.
         yield from _each(_loads(first + stream.read(MAX_TEXT), "the file"))
