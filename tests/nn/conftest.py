@@ -12,6 +12,8 @@ from crystaltensor.nn.batch import GraphBatch, Neighbourhood
 from crystaltensor.symmetry.irreps import irrep_projectors
 from crystaltensor.symmetry.operations import find_symmetry
 
+torch.set_num_threads(1)  # small tensors: more threads cost more than they bring
+
 AROUND = Neighbourhood(5.0)
 
 
