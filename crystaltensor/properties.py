@@ -26,6 +26,9 @@ class TensorProperty:
         As written in files.
     label
         What data sets call it.
+    lower_bound
+        All eigenvalues are above this in a stable crystal (of the 6×6 Kelvin-Mandel
+        matrix for rank 4); None if they may have any sign.
     per_atom
         Whether there is one tensor for each atom.
     """
@@ -38,6 +41,7 @@ class TensorProperty:
     parity: str
     unit: str
     label: str
+    lower_bound: float | None = None
     per_atom: bool = False
 
     @property
@@ -55,6 +59,7 @@ DIELECTRIC = TensorProperty(
     parity="even",
     unit="1",
     label="dielectric_electronic",
+    lower_bound=1.0,
 )
 DIELECTRIC_TOTAL = TensorProperty(
     name="dielectric-total",
@@ -65,6 +70,7 @@ DIELECTRIC_TOTAL = TensorProperty(
     parity="even",
     unit="1",
     label="dielectric_total",
+    lower_bound=1.0,
 )
 PIEZO = TensorProperty(
     name="piezo",
@@ -85,6 +91,7 @@ ELASTIC = TensorProperty(
     parity="even",
     unit="GPa",
     label="elastic",
+    lower_bound=0.0,
 )
 BORN_CHARGES = TensorProperty(
     name="born-charges",

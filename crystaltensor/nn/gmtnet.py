@@ -10,13 +10,13 @@ continuous in the positions and the same for every cell of a crystal.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.nn.heads import TensorHead
 from crystaltensor.nn.layers import BondTensors, Convolution
+from crystaltensor.nn.links import make_link
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class GMTNetConfig:
         Typical number of neighbours; sums over them are divided by its square root.
     dropout : float
         Share of the hidden scalars that are left out in each training step.
+    lower_bound : float, optional
+        All eigenvalues of the tensor are made to be above this, in the unit of the
+        labels.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class GMTNetConfig:
     n_pooled: int = 16
     n_neighbours: float = 40.0
     dropout: float = 0.0
+    lower_bound: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("channels", "n_layers", "n_radial", "n_pooled"):
@@ -84,13 +88,11 @@ class GMTNet(nn.Module):
     """
 
     element_features: Tensor
-    output_scale: Tensor
 
     def __init__(self, config: GMTNetConfig, element_features: Tensor) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("element_features", element_features.clone())
-        self.register_buffer("output_scale", torch.ones(()))
         c, l_max = config.channels, config.l_max
         self.embed = nn.Sequential(
             nn.Linear(element_features.shape[1], c),
@@ -110,10 +112,12 @@ class GMTNet(nn.Module):
         self.head = TensorHead(
             config.index_symmetry, l_max, c, config.n_pooled, dropout=config.dropout
         )
+        rank = len(config.index_symmetry.split("=")[0])
+        self.link = make_link(rank, config.lower_bound)
 
-    def set_scale(self, scale: float) -> None:
-        """Set the typical size of the labels, by which the output is multiplied."""
-        self.output_scale.fill_(scale)
+    def calibrate(self, labels: Tensor) -> None:
+        """Take the typical size of the output from labels (n, 3, ..., 3)."""
+        self.link.calibrate(labels)
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Return Cartesian tensors, shape (n_crystals, 3, ..., 3), in the label's unit."""
@@ -126,5 +130,5 @@ class GMTNet(nn.Module):
             scalars, natural, pseudo = layer(
                 scalars, natural, pseudo, bonds, batch.pair_atoms
             )
-        tensors: Tensor = self.head(scalars, natural, pseudo, batch)
-        return tensors * self.output_scale
+        tensors: Tensor = self.link(self.head(scalars, natural, pseudo, batch))
+        return tensors

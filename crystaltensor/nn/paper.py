@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from crystaltensor.nn.angular import SphericalHarmonics
 from crystaltensor.nn.heads import crystal_mean
+from crystaltensor.nn.links import LinearLink
 from crystaltensor.symmetry.irreps import tensor_irreps
 
 if TYPE_CHECKING:
@@ -141,7 +142,6 @@ class PaperGMTNet(nn.Module):
     """
 
     element_features: Tensor
-    output_scale: Tensor
     centres: Tensor  # (512,), 1/Å
     basis: Tensor  # (n_components, 3^rank)
 
@@ -150,7 +150,7 @@ class PaperGMTNet(nn.Module):
         self.config = config
         w = config.width
         self.register_buffer("element_features", element_features.clone())
-        self.register_buffer("output_scale", torch.ones(()))
+        self.link = LinearLink()
         centres = torch.linspace(-4, 0, 512)
         self.register_buffer("centres", centres, persistent=False)
         self.embed = nn.Linear(element_features.shape[1], w)
@@ -175,9 +175,9 @@ class PaperGMTNet(nn.Module):
             self.register_buffer(f"turn_{degree}", _to_e3nn(degree), persistent=False)
         self.harmonics = SphericalHarmonics(2)
 
-    def set_scale(self, scale: float) -> None:
-        """Set the typical size of the labels, by which the output is multiplied."""
-        self.output_scale.fill_(scale)
+    def calibrate(self, labels: Tensor) -> None:
+        """Take the typical size of the output from labels (n, 3, ..., 3)."""
+        self.link.calibrate(labels)
 
     def pooled(self, batch: "GraphBatch") -> Tensor:
         """Average the irreducible features over the atoms, in e3nn's order and basis."""
@@ -212,7 +212,7 @@ class PaperGMTNet(nn.Module):
             mixed = (weight @ features) @ self._turn(kind[0], features)
             parts.append((batch.projectors[kind] @ mixed.unsqueeze(-1)).squeeze(-1))
         flat = torch.cat(parts, dim=1) @ self.basis.to(pooled.dtype)
-        tensors: Tensor = flat.view(-1, *self.shape) * self.output_scale
+        tensors: Tensor = self.link(flat.view(-1, *self.shape))
         return tensors
 
     def _turn(self, degree: int, like: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def network_config(
     ----------
     settings : mapping
         ``preset`` (``"gmtnet"`` if left out, or ``"paper"``) and fields of its
-        configuration; the index symmetry is that of the property.
+        configuration; the index symmetry and the lower bound are the property's.
     row : TensorProperty
         What the network predicts.
 
@@ -51,17 +51,19 @@ def network_config(
     preset = given.pop("preset", "gmtnet")
     if preset not in CONFIGS:
         raise ConfigError(f"[network]: unknown preset {preset!r}; known: {[*CONFIGS]}")
-    if preset == "gmtnet":
-        given = {"l_max": row.rank, **given}
     kind = CONFIGS[preset]
-    known = [each.name for each in fields(kind) if each.name != "index_symmetry"]
+    fixed: dict[str, Any] = {"index_symmetry": row.index_symmetry}
+    if kind is GMTNetConfig:
+        given = {"l_max": row.rank, **given}
+        fixed["lower_bound"] = row.lower_bound
+    known = [each.name for each in fields(kind) if each.name not in fixed]
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {known}"
             raise ConfigError(f"[network]: unknown key {key!r}; {hint}")
     try:
-        return kind(index_symmetry=row.index_symmetry, **given)
+        return kind(**fixed, **given)
     except TypeError as error:
         raise ConfigError(f"[network]: a value has the wrong type ({error})") from error
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.training.config import TrainingConfig
 
@@ -189,10 +187,7 @@ def train(
     torch.manual_seed(config.seed)
     row = tensor_property(config.property)
     network = build_network(network_config(config.network, row), element_features())
-    train_labels = data.tensors[data.part("train")].reshape(
-        prepared.counts["train"], -1
-    )
-    network.set_scale(float(np.linalg.norm(train_labels, axis=1).mean()))
+    network.calibrate(torch.tensor(data.tensors[data.part("train")]))
     run = Run(network, data, config, out, device=choose_device(device))
     yield from run.epochs()
     yield _finish(run)

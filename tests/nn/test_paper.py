@@ -54,7 +54,7 @@ def published(which: str) -> PaperGMTNet:
         state[ours] = tensor
     missing, unexpected = net.load_state_dict(state, strict=False)
     assert not unexpected
-    prefixes = ("element_features", "output_scale", "head.")
+    prefixes = ("element_features", "link.", "head.")
     assert all(name.startswith(prefixes) or ".product." in name for name in missing)
     return net.eval()
 
