@@ -76,8 +76,7 @@ def exponential_tail(counts: Tensor, reach: Tensor, decay: float) -> Tensor:
 def _smaller(counts: Tensor, *moments: Tensor) -> Tensor:
     """Weigh the moments of both counting polynomials, and take the smaller bound."""
     stacked = torch.stack([torch.ones_like(moments[0]), *moments], dim=1)
-    # (2, n_crystals, 1, 4) times (n_crystals, 4, n)
-    return (counts.unsqueeze(2) @ stacked).squeeze(2).amin(dim=0)
+    return (counts.transpose(0, 1) @ stacked).amin(dim=1)
 
 
 def real_bounds(

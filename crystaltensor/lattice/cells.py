@@ -28,7 +28,8 @@ class Geometry:
     @cached_property
     def volume(self) -> Tensor:
         """Volumes in Å³, shape (n_crystals,)."""
-        return torch.linalg.det(self.cells).abs()
+        volume: Tensor = torch.linalg.det(self.cells).abs()
+        return volume
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -185,21 +186,21 @@ def translations(geometry: Geometry, reach: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     images : Tensor of float64, shape (n_crystals, n_images, 3)
-        Integer coefficients, sorted by the distance of the box, the zero translation
-        first; zeros fill the shorter lists.
-    distance : Tensor, shape (n_crystals, n_images)
-        A lower bound of the distance of the box, in Å; infinite where filled.
+        Integer coefficients, the zero translation first; zeros fill the shorter lists.
+    filled : Tensor of bool, shape (n_crystals, n_images)
+        Which entries are filling.
     """
     spacing = geometry.spacing
     most = torch.floor(reach.unsqueeze(-1) / spacing + 0.5).amax(dim=0).long().tolist()
     grid = _grid([range(-n, n + 1) for n in most])
-    planes = (grid.abs() - 0.5).unsqueeze(0) * spacing.unsqueeze(1)
-    around = (grid @ geometry.cells).square().sum(
-        dim=-1
-    ).sqrt() - geometry.corner.unsqueeze(-1)
-    distance = torch.maximum(planes.amax(dim=-1), around).clamp(min=0)
-    distance[:, (grid == 0).all(dim=-1)] = -1.0  # first, whatever rounding says
-    return _select(grid, distance, distance <= reach.unsqueeze(-1) * (1 + 1e-9))
+    distance = _lengths(grid, geometry.cells) - geometry.corner.unsqueeze(-1)
+    for axis, count in enumerate((grid.abs() - 0.5).unbind(-1)):
+        distance = torch.maximum(distance, spacing[:, axis, None] * count)
+    distance = distance.clamp(min=0)
+    keep = distance <= reach.unsqueeze(-1) * (1 + 1e-9)
+    zero = len(grid) // 2
+    first = torch.cat([grid[zero:], grid[:zero]])
+    return _select(first, torch.cat([keep[:, zero:], keep[:, :zero]], dim=1))
 
 
 def reciprocal_half(geometry: Geometry, reach: Tensor) -> tuple[Tensor, Tensor]:
@@ -215,10 +216,9 @@ def reciprocal_half(geometry: Geometry, reach: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     indices : Tensor of float64, shape (n_crystals, n_k, 3)
-        Integer coefficients on the reciprocal basis, shortest vector first.
-    length : Tensor, shape (n_crystals, n_k)
-        Lengths in 1/Å; infinite where the shorter lists are filled (the coefficients
-        are then those of an arbitrary vector, not zero).
+        Integer coefficients on the reciprocal basis.
+    filled : Tensor of bool, shape (n_crystals, n_k)
+        Which entries are filling: a vector of the lattice, but beyond counting.
     """
     reach = reach.unsqueeze(-1)
     # |k . a_i| = 2π n_i, hence n_i <= |k| |a_i| / 2π.
@@ -230,10 +230,19 @@ def reciprocal_half(geometry: Geometry, reach: Tensor) -> tuple[Tensor, Tensor]:
     a, b, c = grid.unbind(-1)
     grid = grid[(c > 0) | (c == 0) & ((b > 0) | (b == 0) & (a > 0))]
     basis = 2 * math.pi * torch.linalg.inv(geometry.cells).transpose(1, 2)
-    length = (grid @ basis).square().sum(dim=-1).sqrt()
-    indices, length = _select(grid, length, length <= reach * (1 + 1e-9))
-    indices[length.isinf()] = torch.tensor([0.0, 0.0, 1.0], dtype=grid.dtype)
-    return indices, length
+    length = _lengths(grid, basis)
+    indices, filled = _select(grid, length <= reach * (1 + 1e-9))
+    indices[filled] = torch.tensor([0.0, 0.0, 1.0], dtype=grid.dtype)
+    return indices, filled
+
+
+def _lengths(grid: Tensor, basis: Tensor) -> Tensor:
+    """Return lengths of integer combinations, shape (n_crystals, n), by one product."""
+    gram = basis @ basis.transpose(1, 2)
+    row, column = torch.triu_indices(3, 3)
+    monomials = grid[:, row] * grid[:, column] * (1.0 + (row != column))
+    squares: Tensor = gram[:, row, column] @ monomials.T
+    return squares.clamp(min=0).sqrt()
 
 
 def _grid(ranges: list[range]) -> Tensor:
@@ -242,10 +251,11 @@ def _grid(ranges: list[range]) -> Tensor:
     return torch.cartesian_prod(*axes)
 
 
-def _select(grid: Tensor, key: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the kept triples of each crystal by increasing key, filled with (0, inf)."""
-    size = int(keep.sum(dim=1).max())
-    key, order = key.masked_fill(~keep, math.inf).sort(dim=1, stable=True)
-    key, order = key[:, :size], order[:, :size]
-    chosen = grid[order].masked_fill(key.isinf().unsqueeze(-1), 0.0)
-    return chosen, key
+def _select(grid: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the kept triples of each crystal, filled up with zeros, and what is filled."""
+    sizes = keep.sum(dim=1)
+    crystal, which = keep.nonzero(as_tuple=True)
+    slot = keep.cumsum(dim=1)[crystal, which] - 1
+    chosen = grid.new_zeros(len(keep), int(sizes.max()), 3)
+    chosen[crystal, slot] = grid[which]
+    return chosen, torch.arange(chosen.shape[1]) >= sizes.unsqueeze(-1)

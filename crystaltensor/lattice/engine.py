@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from crystaltensor.lattice.kernels import Kernel, Scalar, Shell, as_number
+from crystaltensor.lattice.kernels import Kernel, Shell, as_number, as_tensor
 from crystaltensor.lattice.plan import Batch
 
 _ROUNDING = 32.0
@@ -47,6 +48,7 @@ class _Geometry:
 
     frac: Tensor  # (b, n, 3) on the reduced cell, wrapped
     vectors: Tensor  # (b, 1 + n_pairs, 3) in Å, wrapped; the first is zero
+    absent: Tensor  # (b, 1 + n_pairs), pairs that are padding
     shifts: Tensor  # (b, n_images, 3) in Å
     wave_squares: Tensor  # (b, n_k) in 1/Å²
     volume: Tensor  # (b, 1)
@@ -92,15 +94,15 @@ def sum_batch(
         total = near[i] * factor
         size = total.detach().abs().amax(dim=1)
         if i in batch.direct:
-            own: Scalar = 0.0 if kernel.singular else 1.0
+            own = torch.tensor(0.0 if kernel.singular else 1.0)
         else:
-            own = kernel.self_term(batch.eta) * factor
+            own = as_tensor(kernel.self_term(batch.eta)) * factor
             background = kernel.zero(batch.eta) * factor / batch.eta**3 / place.volume
             total = total + (far[i] + background.to(cells.dtype))
             size = size + sizes[i] + background.detach().abs().squeeze(1)
-        total = torch.cat([total[:, :1] + own, total[:, 1:]], dim=1)
+        total = torch.cat([total[:, :1] + own.to(total), total[:, 1:]], dim=1)
         sums.append(total)
-        rounding.append(size + abs(as_number(own)))
+        rounding.append(size + as_number(own.abs()))
     size = torch.stack(rounding, dim=1).to("cpu", torch.float64)
     epsilon = torch.finfo(cells.dtype).eps
     return BatchSums(
@@ -129,14 +131,11 @@ def _place(
     vectors = (apart - apart.detach().round()) @ cell
     vectors = torch.cat([vectors.new_zeros(len(cell), 1, 3), vectors], dim=1)
     squares = vectors.detach()[:, 1:].square().sum(dim=-1)
+    absent = torch.zeros_like(vectors[..., 0], dtype=torch.bool)
     if min(counts) < max(counts):
         size = torch.tensor(counts, device=device).unsqueeze(1)
-        absent = upper[1] >= size
-        squares = squares.masked_fill(absent, math.inf)
-        # Any place but the origin: these pairs are cut off at the end.
-        filler = cell.detach()[:, :1] / 2
-        absent = torch.cat([absent.new_zeros(len(cell), 1), absent], dim=1)
-        vectors = torch.where(absent.unsqueeze(-1), filler, vectors)
+        absent[:, 1:] = upper[1] >= size
+        squares = squares.masked_fill(absent[:, 1:], math.inf)
     waves = 2 * math.pi * batch.waves.to(device) @ inverse.transpose(1, 2)
     closest = squares.new_full((len(cell),), math.inf)
     if squares.shape[1]:
@@ -145,6 +144,7 @@ def _place(
     return _Geometry(
         frac=frac,
         vectors=vectors,
+        absent=absent,
         shifts=batch.images.to(device) @ cell,
         wave_squares=waves.square().sum(dim=-1),
         volume=torch.linalg.det(cell).abs().unsqueeze(-1),
@@ -160,8 +160,8 @@ def _near_sums(
     dtype: torch.dtype,
 ) -> list[Tensor]:
     """Return the real-space sums over η^p, (b, 1 + n_pairs) for each kernel."""
-    images, pairs = _factors(batch, place, kernels)
-    images, pairs = images.to(dtype), pairs.to(dtype)
+    images, pairs, limit = _factors(batch, place)
+    images, pairs, limit = images.to(dtype), pairs.to(dtype), limit.to(dtype)
     width = max(1, chunk // (images.shape[0] * images.shape[1]))
     # Beyond one chunk, evaluating twice costs some time but bounds the memory.
     rerun = pairs.requires_grad and width < pairs.shape[2]
@@ -169,53 +169,58 @@ def _near_sums(
     for block in pairs.split(width, dim=2):
         if rerun:
             part = checkpoint(
-                _near_block, batch, kernels, images, block, use_reentrant=False
+                _near_block, batch, kernels, images, block, limit, use_reentrant=False
             )
         else:
-            part = _near_block(batch, kernels, images, block)
+            part = _near_block(batch, kernels, images, block, limit)
         parts.append(part)
     return [torch.cat(pieces, dim=1) for pieces in zip(*parts, strict=True)]
 
 
-def _factors(
-    batch: Batch, place: _Geometry, kernels: list[Kernel]
-) -> tuple[Tensor, Tensor]:
-    """Return matrices whose product is u² = η² (|v|² + |T|² + 2 v·T), (b, images, pairs).
+def _factors(batch: Batch, place: _Geometry) -> tuple[Tensor, Tensor, Tensor]:
+    """Return matrices whose product is u² = η² (|v|² + |T|² + 2 v·T), and its limit.
 
     The vectors are wrapped, so |v + T| is not much shorter than |v| or |T|, and the sum
     loses no digits; for T = 0 it is |v|² exactly.
     """
     v, shifts = batch.eta * place.vectors, batch.eta * place.shifts
-    # What must not count is moved to where all kernels vanish: padding, and the origin.
-    nowhere = max([30.0, *(80 * batch.eta / kernels[i].decay for i in batch.direct)])
-    ones = v.new_ones(len(v), v.shape[1], 1)
-    origin = torch.zeros_like(ones)
+    limit = (batch.eta * batch.reach.to(v.device)).square() * (1 + 1e-6)
+    # What must not count is moved out of reach: padding, and an atom from itself.
+    beyond = 4 * limit.max()
+    origin = torch.zeros_like(v[..., :1])
     origin[:, 0] = 1.0
-    at_zero = shifts.new_zeros(len(v), shifts.shape[1], 1)
-    at_zero[:, 0] = nowhere**2
-    filled = batch.filled.to(v.device).unsqueeze(-1) * nowhere**2
-    square = v.square().sum(dim=-1, keepdim=True)
-    pairs = torch.cat([square, ones, 2 * v, origin], dim=-1)
-    square = shifts.square().sum(dim=-1, keepdim=True) + filled
-    images = torch.cat([torch.ones_like(at_zero), square, shifts, at_zero], dim=-1)
-    return images, pairs.transpose(1, 2).contiguous()
+    at_zero = torch.zeros_like(shifts[..., :1])
+    at_zero[:, 0] = beyond
+    square = v.square().sum(dim=-1) + beyond * place.absent
+    pairs = torch.cat([square[..., None], torch.ones_like(origin), 2 * v, origin], -1)
+    square = shifts.square().sum(dim=-1) + beyond * batch.filled.to(v.device)
+    images = torch.cat(
+        [torch.ones_like(at_zero), square[..., None], shifts, at_zero], -1
+    )
+    return images, pairs.transpose(1, 2).contiguous(), limit[:, None, None]
 
 
 def _near_block(
-    batch: Batch, kernels: list[Kernel], images: Tensor, pairs: Tensor
+    batch: Batch, kernels: list[Kernel], images: Tensor, pairs: Tensor, limit: Tensor
 ) -> list[Tensor]:
     """Sum the real-space parts of some pairs over the images."""
-    squares = images @ pairs
-    split = Shell(squares[:, : batch.n_split])
-    direct = Shell(squares[:, : batch.n_direct])
+    squares = images @ pairs  # (b, n_images, n_pairs)
+    near = _true_places(squares.detach() < limit)
+    shell = Shell(squares.flatten().index_select(0, near))
     sums = []
     for i, kernel in enumerate(kernels):
-        if i in batch.direct:
-            values = kernel.bare(direct, batch.eta)
-        else:
-            values = kernel.real(split, batch.eta)
-        sums.append(values.sum(dim=1))
+        part = kernel.bare if i in batch.direct else kernel.real
+        values = squares.new_zeros(squares.numel())
+        values = values.scatter(0, near, part(shell, batch.eta))
+        sums.append(values.view_as(squares).sum(dim=1))
     return sums
+
+
+def _true_places(mask: Tensor) -> Tensor:
+    """Return the flat indices of true entries; on the CPU, numpy is five times faster."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero().squeeze(1)
 
 
 def _far_sums(
@@ -286,4 +291,4 @@ def _unfold(sums: Tensor, n_atoms: int, upper: Tensor) -> Tensor:
     place[upper[0], upper[1]] = torch.arange(1, sums.shape[2], device=sums.device)
     place = place + place.T
     place = place.flatten().expand(*sums.shape[:2], -1)
-    return sums.gather(2, place).unflatten(2, (n_atoms, n_atoms))
+    return sums.gather(2, place).view(*sums.shape[:2], n_atoms, n_atoms)

@@ -187,8 +187,8 @@ class InversePower(Kernel):
 
     def zero(self, _eta: Scalar) -> Scalar:
         """Return 2π^{3/2} / ((p - 3) Γ(p/2))."""
-        p = self.dimension
-        return 2 * math.pi**1.5 / math.gamma(p / 2) / (p - 3)
+        factor: float = 2 * math.pi**1.5 / math.gamma(self.dimension / 2)
+        return factor / (self.dimension - 3)
 
     def self_term(self, _eta: Scalar) -> Scalar:
         """Return -2 / (p Γ(p/2))."""

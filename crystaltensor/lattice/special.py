@@ -68,6 +68,7 @@ def scaled_exponential_integral(twice: int, y: Tensor) -> Tensor:
     ----------
     .. [1] NIST Digital Library of Mathematical Functions, 8.19.
     """
+    value: Tensor
     if twice % 2:
         order, value = 0.5, (math.pi / y).sqrt() * torch.special.erfcx(y.sqrt())
     elif twice == 0:

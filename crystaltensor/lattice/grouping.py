@@ -1,0 +1,258 @@
+"""Estimates of the work, the width η that needs the least, and batches of likes."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from crystaltensor.lattice.cells import Geometry
+from crystaltensor.lattice.kernels import Kernel
+
+# Measured on one core, in nanoseconds; only their ratios matter.
+_CANDIDATE_COST = 5.0  # per pair and image: the distance, and whether it counts
+_HIT_COST = 6.0  # per pair and image within reach
+_POWER_COST = 9.0  # per hit and kernel
+_EXPONENTIAL_COST = 60.0
+_DIRECT_COST = 5.0
+_PHASE_COST = 12.0  # per atom and wave
+_PRODUCT_COST = (3.0, 0.06)  # per atom, wave and kernel; and this times the atoms
+_BATCH_COST = 1.5e6  # per batch: some hundred calls
+
+_ETA_STEP = 1.07
+_MAX_BATCH_ELEMENTS = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """Estimated work, per crystal (first axis) and candidate width η (second axis).
+
+    Parameters
+    ----------
+    etas : Tensor, shape (n_etas,)
+        The candidates, in 1/Å.
+    n_atoms : Tensor, shape (n_crystals, 1)
+        Atoms per crystal.
+    images, hits : Tensor, shape (n_crystals, n_etas)
+        Images to try per pair, and those within reach.
+    waves : Tensor, shape (n_crystals, n_etas)
+        Half the reciprocal vectors within reach.
+    per_hit : float
+        Nanoseconds for all kernels.
+    n_kernels : int
+        How many kernels are split.
+    """
+
+    etas: Tensor
+    n_atoms: Tensor
+    images: Tensor
+    hits: Tensor
+    waves: Tensor
+    per_hit: float = _HIT_COST + _POWER_COST
+    n_kernels: int = 1
+
+    @property
+    def n_pairs(self) -> Tensor:
+        """Pairs per crystal, one of them an atom with its own images."""
+        return self.n_atoms * (self.n_atoms - 1) / 2 + 1
+
+    def near(self) -> Tensor:
+        """Return nanoseconds in real space, for each crystal alone."""
+        per_pair = _CANDIDATE_COST * self.images + self.per_hit * self.hits
+        return self.n_pairs * per_pair
+
+    def far(self) -> Tensor:
+        """Return nanoseconds in reciprocal space, for each crystal alone."""
+        fixed, growing = _PRODUCT_COST
+        product = self.n_kernels * (fixed + growing * self.n_atoms)
+        return self.waves * self.n_atoms * (_PHASE_COST + product)
+
+    def best(self) -> Tensor:
+        """Return the column of the fastest width, shape (n_crystals,)."""
+        return (self.near() + self.far()).argmin(dim=1)
+
+    def of(
+        self, geometry: Geometry, split: list[Kernel], n_direct: int, reach: Tensor
+    ) -> "Costs":
+        """Return the same with other kernels, the unsplit ones up to a given reach."""
+        per_hit = _HIT_COST + n_direct * _DIRECT_COST
+        for kernel in split:
+            per_hit += _EXPONENTIAL_COST if kernel.decay else _POWER_COST
+        return replace(
+            self,
+            images=torch.maximum(self.images, count_images(geometry, reach)),
+            hits=torch.maximum(self.hits, count_hits(geometry, reach)),
+            per_hit=per_hit,
+            n_kernels=len(split),
+        )
+
+
+def estimate(geometry: Geometry, n_atoms: list[int], tolerance: float) -> Costs:
+    """Estimate the work of one split kernel for a range of widths η.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the reduced cells.
+    n_atoms : list of int
+        Atoms per crystal.
+    tolerance : float
+        Largest truncation error.
+
+    Returns
+    -------
+    Costs
+        Around the width that balances the two halves.
+    """
+    atoms = torch.tensor(n_atoms, dtype=torch.float64).unsqueeze(-1)
+    ratio = atoms.squeeze(-1) / geometry.volume.square()
+    balanced = math.sqrt(math.pi) * ratio ** (1 / 6)
+    low, high = 0.5 * float(balanced.min()), 2.5 * float(balanced.max())
+    n_etas = math.ceil(math.log(high / low) / math.log(_ETA_STEP))
+    etas = low * _ETA_STEP ** torch.arange(n_etas, dtype=torch.float64)
+    reduced = math.sqrt(-math.log(min(0.1, tolerance))) + 0.4
+    reach = (reduced / etas).unsqueeze(0)
+    return Costs(
+        etas=etas,
+        n_atoms=atoms,
+        images=count_images(geometry, reach),
+        hits=count_hits(geometry, reach),
+        waves=_count_waves(geometry, 2 * reduced * etas),
+    )
+
+
+def fastest_direct(
+    costs: Costs, geometry: Geometry, kernels: list[Kernel], reaches: dict[int, Tensor]
+) -> list[int]:
+    """Choose the kernels that are cheaper to sum unsplit.
+
+    Parameters
+    ----------
+    costs : Costs
+        Of one split kernel.
+    geometry : Geometry
+        Of the reduced cells.
+    kernels : list of Kernel
+        What to sum.
+    reaches : dict of int to Tensor, shape (n_crystals,)
+        The cutoffs of those kernels that may be summed unsplit.
+
+    Returns
+    -------
+    list of int
+        Which of them are.
+    """
+    best = costs.best().unsqueeze(1)
+    pairs, atoms = costs.n_pairs, costs.n_atoms
+    split = _EXPONENTIAL_COST * pairs * costs.hits.gather(1, best)
+    product = _PRODUCT_COST[0] + _PRODUCT_COST[1] * atoms
+    split = float((split + product * atoms * costs.waves.gather(1, best)).sum())
+    if all(i in reaches for i in range(len(kernels))):
+        # Without any split kernel there are no phases, and no cutoff but this.
+        split = float((costs.near() + costs.far()).gather(1, best).sum()) + split
+    chosen = []
+    for i, reach in reaches.items():
+        images = count_images(geometry, reach.unsqueeze(-1))
+        hits = count_hits(geometry, reach.unsqueeze(-1))
+        more = (images - costs.images.gather(1, best)).clamp(min=0) * _CANDIDATE_COST
+        if float((pairs * (more + hits * (_HIT_COST + _DIRECT_COST))).sum()) < split:
+            chosen.append(i)
+    return chosen
+
+
+def count_images(geometry: Geometry, reach: Tensor) -> Tensor:
+    """Estimate how many translations a cutoff needs, shape (n_crystals, n)."""
+    box = torch.ones(1, dtype=torch.float64)
+    for spacing in geometry.spacing.unbind(-1):
+        box = box * (2 * torch.floor(reach / spacing.unsqueeze(-1) + 0.5) + 1)
+    return torch.minimum(box, count_hits(geometry, reach, geometry.corner))
+
+
+def count_hits(geometry: Geometry, reach: Tensor, margin: Tensor | float = 0) -> Tensor:
+    """Estimate the lattice points in a ball, shape (n_crystals, n)."""
+    if isinstance(margin, Tensor):
+        margin = margin.unsqueeze(-1)
+    ball = 4 * math.pi / 3 * (reach + margin) ** 3
+    return 1 + ball / geometry.volume.unsqueeze(-1)
+
+
+def _count_waves(geometry: Geometry, reach: Tensor) -> Tensor:
+    """Estimate how many reciprocal vectors a cutoff needs, half of them."""
+    box = torch.ones(1, dtype=torch.float64)
+    for length in geometry.lengths.unbind(-1):
+        most = reach * length.unsqueeze(-1) / (2 * math.pi)
+        box = box * (2 * torch.floor(most) + 1)
+    ball = reach**3 * geometry.volume.unsqueeze(-1) / (6 * math.pi**2)
+    return 0.5 * torch.minimum(box, ball + 8)
+
+
+def group(costs: Costs) -> tuple[list[list[int]], Tensor]:
+    """Group similar crystals, while padding costs less than another batch would.
+
+    Parameters
+    ----------
+    costs : Costs
+        Of all kernels.
+
+    Returns
+    -------
+    groups : list of list of int
+        Which crystals share a batch.
+    etas : Tensor, shape (n_crystals,)
+        The width of each; equal within a batch.
+    """
+    table = _Table(costs)
+    order = table.similar_first()
+    groups: list[list[int]] = []
+    columns = [0] * len(order)
+    start = 0
+    while start < len(order):
+        stop = table.end_of_group(order, start)
+        groups.append(sorted(order[start:stop]))
+        for i in groups[-1]:
+            columns[i] = table.best[order[start]]
+        start = stop
+    return groups, costs.etas[columns]
+
+
+class _Table:
+    """The estimates as Python numbers, which are faster one by one."""
+
+    def __init__(self, costs: Costs) -> None:
+        near, far = costs.near(), costs.far()
+        best = costs.best()
+        self.best: list[int] = best.tolist()
+        self._atoms: list[float] = costs.n_atoms[:, 0].tolist()
+        self._near: list[list[float]] = near.tolist()
+        self._far: list[list[float]] = far.tolist()
+        self._images: list[list[float]] = (costs.n_pairs * costs.images).tolist()
+        self._waves: list[list[float]] = (2 * costs.n_atoms * costs.waves).tolist()
+        self._alone: list[float] = (near + far).amin(dim=1).tolist()
+
+    def similar_first(self) -> list[int]:
+        """Order crystals so that similar ones are neighbours."""
+
+        def likeness(i: int) -> tuple[int, int, float]:
+            column = self.best[i]
+            size = round(4 * math.log2(self._atoms[i]))
+            return size, column, self._images[i][column]
+
+        return sorted(range(len(self.best)), key=likeness)
+
+    def end_of_group(self, order: list[int], start: int) -> int:
+        """Return how far the group that begins at `start` reaches."""
+        column = self.best[order[start]]
+        near = far = images = waves = padded = 0.0
+        for stop in range(start, len(order)):
+            i = order[stop]
+            near, far = max(near, self._near[i][column]), max(far, self._far[i][column])
+            images = max(images, self._images[i][column])
+            waves = max(waves, self._waves[i][column])
+            n_members = stop - start + 1
+            total = n_members * (near + far)
+            wasteful = total - padded > self._alone[i] + _BATCH_COST
+            too_many = n_members * max(images, waves) > _MAX_BATCH_ELEMENTS
+            if stop > start and (wasteful or too_many):
+                return stop
+            padded = total
+        return len(order)
