@@ -1,5 +1,7 @@
 """How a training run is shown while it goes on."""
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from crystaltensor.training.config import TrainingConfig
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.train import Prepared, Trained
+
+RESUME_ELSEWHERE = (
+    "safetensors is not installed here: go on with --resume in {folder} where it is, "
+    "and the model will be written"
+)
 
 
 def training(
@@ -70,8 +77,11 @@ def _prepared(console: Console, event: "Prepared") -> None:
     """Say what the run learns from."""
     counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
     console.print(f"Data: {counts}{' (prepared before)' if event.cached else ''}")
-    for row in event.dropped:
-        console.print(f"  left out {escape(row.name)}: {escape(row.reason)}")
+    if event.dropped:
+        kinds = Counter(re.sub(r"\d[\d.]*", "…", row.reason) for row in event.dropped)
+        for reason, count in kinds.most_common():
+            console.print(f"  left out {count}: {escape(reason)}")
+        console.print("  (each of them is named in dropped.csv)")
 
 
 def _trained(console: Console, event: "Trained", unit: str) -> None:
@@ -83,7 +93,10 @@ def _trained(console: Console, event: "Trained", unit: str) -> None:
     )
     for name, figures in record["metrics"].items():
         console.print(f"{name}: {_figures(figures, unit)}")
-    console.print(f"Model in {event.folder}")
+    if event.written:
+        console.print(f"Model in {event.folder}")
+    else:
+        console.print(RESUME_ELSEWHERE.format(folder=event.folder))
 
 
 def _figures(figures: "Mapping[str, float]", unit: str) -> str:

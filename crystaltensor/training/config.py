@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "str": (str,),
+KINDS: dict[object, tuple[type, ...]] = {
+    int: (int,),
+    float: (int, float),
+    str: (str,),
 }
 
 
@@ -157,11 +157,12 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
             values[name] = tuple(listed)
     for each in fields(TrainingConfig):
         value = values.get(each.name)
-        wanted = KINDS.get(str(each.type))
-        wrong = wanted is not None and not isinstance(value, wanted)
-        if value is not None and (wrong or isinstance(value, bool)):
+        wanted = KINDS.get(each.type)
+        if value is None or wanted is None:
+            continue
+        if not isinstance(value, wanted) or isinstance(value, bool):
             raise ConfigError(
-                f"{source}: {each.name} must be {each.type}, not {value!r}"
+                f"{source}: {each.name} must be {wanted[-1].__name__}, not {value!r}"
             )
     try:
         return TrainingConfig(**values)

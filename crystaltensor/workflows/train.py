@@ -1,6 +1,6 @@
 """Train a model: from data sets and settings to a folder that `predict` can use."""
 
-import json
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crystaltensor.training.loop import EpochReport, Run
 
 PREPARED = "prepared.npz"
+DROPPED = "dropped.csv"
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,14 @@ class Trained:
         The model.
     record : dict
         What `save_model` keeps: metrics, elements, times.
+    written : bool
+        Whether the model was written: not where safetensors is not installed, and then
+        resuming the run where it is will do it.
     """
 
     folder: Path
     record: dict[str, Any]
+    written: bool
 
 
 def prepare_data(
@@ -106,11 +111,11 @@ def prepare_data(
             return data, Prepared(_counts(data), (), cached=True)
     rows, dropped = [], []
     for path in paths:
-        found, left_out = datasets.read_table(
+        found, outliers = datasets.read_table(
             path, row, max_component=config.max_component
         )
         rows += found
-        dropped += left_out
+        dropped += outliers
     data, misfits = datasets.prepare(
         rows,
         row,
@@ -119,8 +124,13 @@ def prepare_data(
         max_residual=config.max_residual,
         key=key,
     )
+    left_out = (*dropped, *misfits)
+    with (out / DROPPED).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", "reason"))
+        writer.writerows((each.name, each.reason) for each in left_out)
     datasets.save_prepared(data, cache)
-    return data, Prepared(_counts(data), (*dropped, *misfits), cached=False)
+    return data, Prepared(_counts(data), left_out, cached=False)
 
 
 def train(
@@ -215,8 +225,11 @@ def _finish(run: "Run") -> Trained:
         "data": run.data.key,
         "metrics": evaluate(run, network),
     }
-    save_model(run.folder, network, run.config, record)
-    return Trained(run.folder, json.loads(json.dumps(record)))
+    try:
+        save_model(run.folder, network, run.config, record)
+    except ModuleNotFoundError:
+        return Trained(run.folder, record, written=False)
+    return Trained(run.folder, record, written=True)
 
 
 def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa: ANN401

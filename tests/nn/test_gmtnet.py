@@ -33,7 +33,7 @@ def network(
 ) -> GMTNet:
     """Make a small network with random weights."""
     torch.manual_seed(seed)
-    rank = len(index_symmetry.split("=")[0])
+    rank = len(index_symmetry.split("=", maxsplit=1)[0])
     config = GMTNetConfig(
         index_symmetry, channels=8, l_max=rank, cutoff=5.0, n_radial=5, n_pooled=4
     )

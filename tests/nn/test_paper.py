@@ -122,7 +122,7 @@ def test_with_an_exact_projection_it_is_equivariant(
         "index_symmetry": index_symmetry,
         "around": Neighbourhood(4.0, n_nearest=16),
     }
-    rank = len(index_symmetry.split("=")[0])
+    rank = len(index_symmetry.split("=", maxsplit=1)[0])
     with torch.no_grad():
         plain = net(make_batch(quartz, **options)).numpy()
         turned = net(make_batch(moved, **options)).numpy()
