@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import crystaltensor
-from crystaltensor.errors import ModelError
+from crystaltensor.errors import ConfigError, ModelError
 from crystaltensor.properties import TensorProperty, tensor_property
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
@@ -86,23 +86,26 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         If it is neither a folder nor the name of a property.
     """
     folder = Path(model)
-    if not (folder / WEIGHTS).is_file():
-        if folder.is_dir() and not (models_folder() / folder).is_dir():
-            raise ModelError(
-                f"{folder}: no model in this folder ({WEIGHTS} is missing)"
-            )
+    if (folder / WEIGHTS).is_file():
+        return folder
+    try:
         row = tensor_property(str(model))
-        folder = models_folder() / row.name
-        if not (folder / WEIGHTS).is_file():
-            known = sorted(
-                path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}")
-            )
-            raise ModelError(
-                f"no model for {row.name!r} comes with this version "
-                f"(there is one for: {', '.join(known) or 'nothing'}); "
-                "give the folder of your own with --model"
-            )
-    return folder
+    except ConfigError:
+        if folder.is_dir():
+            message = f"{folder}: no model in this folder ({WEIGHTS} is missing)"
+            raise ModelError(message) from None
+        raise
+    bundled = models_folder() / row.name
+    if not (bundled / WEIGHTS).is_file():
+        known = sorted(
+            path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}")
+        )
+        raise ModelError(
+            f"no model for {row.name!r} comes with this version "
+            f"(there is one for: {', '.join(known) or 'nothing'}); "
+            "give the folder of your own with --model"
+        )
+    return bundled
 
 
 def describe_model(folder: Path) -> TrainedModel:
@@ -199,7 +202,7 @@ def save_model(
     record : mapping
         ``name``, ``elements``, ``metrics`` and whatever else is to be kept.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     (folder / SETTINGS).write_text(to_toml(config), encoding="utf-8")
     known = {"version": crystaltensor.__version__, **record}
@@ -207,5 +210,5 @@ def save_model(
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     partial = folder / f"{WEIGHTS}.partial"
-    save_file(state, partial)
+    partial.write_bytes(save(state))
     partial.replace(folder / WEIGHTS)

@@ -92,9 +92,7 @@ def test_nearest_neighbours_take_whole_shells(silicon: Crystal) -> None:
 
 
 def test_shells_do_not_depend_on_rounding() -> None:
-    """SrTiO3 keeps its number of edges however it is turned; compared to the last bit
-    of a distance, shells fall apart.
-    """
+    """SrTiO3 keeps its edges however it is turned; to the last bit, shells split."""
     cell = 3.905 * np.eye(3)
     frac = [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     counts = set()

@@ -156,5 +156,5 @@ def test_a_run_of_other_settings_or_data_is_not_resumed(
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, data: PreparedData) -> None:
     """The way out is told."""
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
-    with pytest.raises(DataError, match="not a checkpoint.*remove it to start again"):
+    with pytest.raises(DataError, match=r"not a checkpoint.*remove it to start again"):
         make_run(tmp_path, data)

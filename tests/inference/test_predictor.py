@@ -1,0 +1,243 @@
+"""Predictions of the shipped model: exact symmetry, frames, refusals, warnings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import crystaltensor
+from crystaltensor.crystals.crystal import Crystal
+from crystaltensor.crystals.io import to_ase, to_pymatgen
+from crystaltensor.data.datasets import TABLES, read_table
+from crystaltensor.errors import ConfigError, ElementError, ModelError, ResourceError
+from crystaltensor.inference.models import models_folder
+from crystaltensor.inference.predictor import Predictor, load
+from crystaltensor.properties import PIEZO
+from crystaltensor.symmetry.notation import rotate
+
+FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    """Load the model that comes along."""
+    torch.set_num_threads(1)
+    return load("piezo", device="cpu")
+
+
+def random_rotation(seed: int) -> np.ndarray:
+    """Draw an orthogonal matrix, every other one improper."""
+    matrix, upper = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    matrix = matrix * np.sign(np.diag(upper))
+    return matrix * np.sign(np.linalg.det(matrix)) * (-1) ** seed
+
+
+def test_a_prediction_is_typed_and_complete(
+    predictor: Predictor, wurtzite: Crystal
+) -> None:
+    """Every field of the contract, as plain JSON."""
+    found = predictor.predict(wurtzite, source="POSCAR")
+    record = json.loads(json.dumps(found.as_dict()))
+    assert record["schema"] == 1
+    assert record["source"] == "POSCAR"
+    assert record["formula"] == "AlN"
+    assert record["property"] == "piezo"
+    assert record["unit"] == found.unit == "C/m^2"
+    assert record["frame"] == "input"
+    assert record["rotation"] is None
+    assert record["status"] == "ok"
+    assert record["space_group"] == {
+        "number": 186,
+        "symbol": "P6_3mc",
+        "point_group": "6mm",
+        "symprec": 0.01,
+    }
+    assert np.shape(record["tensor"]) == (3, 3, 3)
+    assert np.shape(record["voigt"]) == (3, 6)
+    assert record["independent_components"] == 3
+    assert [*record["components"]] == ["e15", "e31", "e33"]
+    assert record["components"]["e33"] == record["tensor"][2][2][2]
+    assert record["voigt"][0][4] == record["tensor"][0][0][2]
+    assert record["derived"]["norm"] == pytest.approx(np.linalg.norm(record["tensor"]))
+    assert record["symmetry_residual"] < 1e-5
+    assert len(record["model"]["sha256"]) == 64
+    np.testing.assert_allclose(record["lattice"], wurtzite.cell)
+
+
+def test_a_wurtzite_has_three_constants_and_exact_zeros(
+    predictor: Predictor, wurtzite: Crystal
+) -> None:
+    """Nye, table 8: the form of class 6mm; AlN has e33 > 0 > e31 (Bernardini, 1997)."""
+    voigt = predictor.predict(wurtzite).voigt
+    e15, e31, e33 = voigt[0, 4], voigt[2, 0], voigt[2, 2]
+    form = np.zeros((3, 6))
+    form[0, 4], form[1, 3] = e15, voigt[1, 3]
+    form[2, :3] = [e31, voigt[2, 1], e33]
+    np.testing.assert_array_equal(voigt, form)
+    np.testing.assert_allclose([voigt[1, 3], voigt[2, 1]], [e15, e31], rtol=1e-12)
+    assert e33 > 0 > e31
+
+
+def test_digits_lost_in_a_file_do_not_cost_the_symmetry(
+    predictor: Predictor, wurtzite: Crystal
+) -> None:
+    """Four decimals in every number."""
+    rough = Crystal(wurtzite.cell.round(4), wurtzite.frac.round(4), wurtzite.numbers)
+    voigt = predictor.predict(rough).voigt
+    assert np.count_nonzero(np.abs(voigt) > 1e-12) == 5
+    np.testing.assert_allclose(voigt[0, 4], voigt[1, 3], rtol=1e-12)
+    np.testing.assert_allclose(voigt[2, 0], voigt[2, 1], rtol=1e-12)
+
+
+def test_real_crystals_in_other_clothes_have_the_same_tensor(
+    predictor: Predictor,
+) -> None:
+    """Turned or mirrored, in another cell, order and origin: 1e-5 of the norm."""
+    rows, _ = read_table(TABLES / "mp_piezo.jsonl.gz", PIEZO, max_component=20)
+    repeats = np.array([[1, 1, 0], [0, 1, 0], [0, 0, -2]])
+    seen = 0.0
+    for seed, row in enumerate(rows[::60]):
+        crystal, rng = row.crystal, np.random.default_rng(seed)
+        matrix = random_rotation(seed)
+        frac = np.concatenate([crystal.frac, crystal.frac + np.array([0, 0, 1])])
+        frac = frac @ np.linalg.inv(repeats) + rng.random(3)
+        order = rng.permutation(len(frac))
+        other = Crystal(
+            repeats @ crystal.cell @ matrix.T,
+            frac[order],
+            np.tile(crystal.numbers, 2)[order],
+        )
+        plain = predictor.predict(crystal, symprec=0.1).tensor
+        found = predictor.predict(other, symprec=0.1).tensor
+        apart = np.linalg.norm(found - rotate(plain, matrix))
+        assert apart <= 1e-5 * max(np.linalg.norm(plain), 0.1), row.name
+        seen += np.linalg.norm(plain)
+    assert seen > 5
+
+
+@pytest.mark.parametrize("shake", [0.0, 1e-3])
+def test_centrosymmetric_crystals_have_exactly_none(
+    predictor: Predictor, shake: float
+) -> None:
+    """Silicon, rock salt and fluorite, also shaken; the reason is told."""
+    rng = np.random.default_rng(0)
+    for symbols, frac in (
+        (["Si", "Si"], [[0, 0, 0], [0.25] * 3]),
+        (["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
+        (["Ca", "F", "F"], [[0, 0, 0], [0.25] * 3, [0.75] * 3]),
+    ):
+        moved = np.array(frac) + shake / 5.4 * rng.uniform(-1, 1, (len(frac), 3))
+        found = predictor.predict(Crystal.from_symbols(5.4 * FCC, moved, symbols))
+        assert not found.tensor.any()
+        assert found.as_dict()["independent_components"] == 0
+        assert found.forbidden is not None
+        assert "inversion" in found.forbidden
+
+
+def test_class_432_has_none_although_it_has_no_centre(predictor: Predictor) -> None:
+    """A made-up P432 crystal, atoms on a general position: Nye, ch. VII."""
+    x, y, z = 0.12, 0.23, 0.37
+    orders = [(x, y, z), (z, x, y), (y, z, x)]
+    even = [
+        (a * i, b * j, c * i * j)
+        for a, b, c in orders
+        for i in (1, -1)
+        for j in (1, -1)
+    ]
+    odd = [
+        (b * i, a * j, -c * i * j)
+        for a, b, c in orders
+        for i in (1, -1)
+        for j in (1, -1)
+    ]
+    crystal = Crystal(8.0 * np.eye(3), np.array(even + odd), np.full(24, 14))
+    found = predictor.predict(crystal)
+    assert found.space_group["point_group"] == "432"
+    assert not found.tensor.any()
+    assert found.forbidden is not None
+    assert "432" in found.forbidden
+
+
+def test_pymatgen_and_ase_objects_are_taken(
+    predictor: Predictor, wurtzite: Crystal
+) -> None:
+    """The same numbers, whatever the crystal is wrapped in."""
+    plain = predictor.predict(wurtzite).tensor
+    for other in (to_pymatgen(wurtzite), to_ase(wurtzite)):
+        np.testing.assert_allclose(predictor.predict(other).tensor, plain, atol=1e-6)
+
+
+def test_the_public_entry_is_one_line(wurtzite: Crystal) -> None:
+    """``crystaltensor.load("piezo").predict(structure)``."""
+    found = crystaltensor.load("piezoelectric").predict(wurtzite)
+    assert found.tensor.shape == (3, 3, 3)
+    assert found.voigt.shape == (3, 6)
+
+
+def test_elements_beyond_the_table_are_refused(predictor: Predictor) -> None:
+    """And those that no training crystal holds get a warning."""
+    beyond = Crystal.from_symbols(6 * FCC, [[0, 0, 0], [0.25] * 3], ["Lr", "N"])
+    with pytest.raises(ElementError, match=r"Lr is beyond Fm \(Z = 100\)"):
+        predictor.predict(beyond)
+    strange = Crystal.from_symbols(6 * FCC, [[0, 0, 0], [0.25] * 3], ["Pu", "N"])
+    warnings = predictor.predict(strange).warnings
+    assert any("no training crystal contains Pu" in warning for warning in warnings)
+
+
+def test_the_worth_of_the_model_is_told_in_its_own_figures(
+    predictor: Predictor, wurtzite: Crystal
+) -> None:
+    """Its test error beside that of the zero tensor."""
+    record = json.loads((models_folder() / "piezo" / "record.json").read_text())
+    test = record["metrics"]["test"]
+    (warning,) = predictor.predict(wurtzite).warnings
+    assert f"{test['fnorm']:.3g} C/m^2" in warning
+    assert f"zero gives {test['zero_fnorm']:.3g}" in warning
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    """Not silently replaced."""
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is available")
+    with pytest.raises(ResourceError, match="no CUDA device is available"):
+        load("piezo", device="cuda")
+
+
+def test_models_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """A folder without one, a property without one, an unknown property."""
+    with pytest.raises(ModelError, match="no model in this folder"):
+        load(tmp_path)
+    with pytest.raises(ModelError, match=r"no model for 'born-charges'.*piezo"):
+        load("born-charges")
+    with pytest.raises(ConfigError, match="did you mean 'piezo'"):
+        load("pieso")
+
+
+def test_a_damaged_model_is_named(tmp_path: Path) -> None:
+    """Weights cut short, weights of another network, a record that is not JSON."""
+    for path in (models_folder() / "piezo").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = tmp_path / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="these are not the weights"):
+        load(tmp_path)
+    weights.write_bytes(whole)
+    settings = tmp_path / "config.toml"
+    settings.write_text(settings.read_text().replace("channels = 32", "channels = 16"))
+    with pytest.raises(ModelError, match="these are not the weights"):
+        load(tmp_path)
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(ModelError, match="not a complete model"):
+        load(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_told(wurtzite: Crystal) -> None:
+    """NaN never leaves the tool as a number."""
+    broken = load("piezo", device="cpu")
+    with torch.no_grad():
+        next(broken.network.parameters()).fill_(float("nan"))
+    with pytest.raises(ModelError, match="numbers that are not finite"):
+        broken.predict(wurtzite)
