@@ -1,9 +1,9 @@
 """The properties the tool knows: one row each, and nothing else differs."""
 
-import difflib
 from dataclasses import dataclass
 
 from crystaltensor.errors import ConfigError
+from crystaltensor.settings import suggestion
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,5 @@ def tensor_property(name: str) -> TensorProperty:
     known = {alias: row for row in TENSORS for alias in (row.name, *row.aliases)}
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    names = ", ".join(row.name for row in TENSORS)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {names}"
-    raise ConfigError(f"unknown property {name!r}; {hint}")
+    names = [row.name for row in TENSORS]
+    raise ConfigError(f"unknown property {name!r}; {suggestion(name, names)}")

@@ -48,13 +48,14 @@ def training(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, disable=quiet) as progress:
         task = progress.add_task("", total=config.epochs)
         for event in events:
             if isinstance(event, Prepared):
                 _prepared(console, event)
             elif isinstance(event, EpochReport):
-                if not console.is_terminal:
+                if quiet:
                     console.print(_line(event, unit))
                 progress.update(
                     task, completed=event.epoch, description=_line(event, unit)

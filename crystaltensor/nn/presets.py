@@ -1,14 +1,13 @@
 """Networks by name: from the settings of a configuration file to a module."""
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import Neighbourhood
 from crystaltensor.nn.gmtnet import GMTNet, GMTNetConfig
 from crystaltensor.nn.paper import PaperConfig, PaperGMTNet
+from crystaltensor.settings import check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,16 +55,11 @@ def network_config(
     if kind is GMTNetConfig:
         given = {"l_max": row.rank, **given}
         fixed["lower_bound"] = row.lower_bound
-    known = [each.name for each in fields(kind) if each.name not in fixed]
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {known}"
-            raise ConfigError(f"[network]: unknown key {key!r}; {hint}")
+    check_fields(given, kind, source="[network]", fixed=fixed)
     try:
         return kind(**fixed, **given)
-    except TypeError as error:
-        raise ConfigError(f"[network]: a value has the wrong type ({error})") from error
+    except ConfigError as error:
+        raise ConfigError(f"[network]: {error}") from error
 
 
 def neighbourhood(config: GMTNetConfig | PaperConfig) -> Neighbourhood:

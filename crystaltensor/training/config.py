@@ -1,22 +1,16 @@
 """The settings of a training run."""
 
-import difflib
 import json
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crystaltensor.errors import ConfigError
+from crystaltensor.settings import check_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-KINDS: dict[object, tuple[type, ...]] = {
-    int: (int,),
-    float: (int, float),
-    str: (str,),
-}
 
 
 @dataclass(frozen=True)
@@ -142,57 +136,24 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
     ConfigError
         If a key is unknown or missing, or a value has the wrong type.
     """
-    check_keys(given, TrainingConfig, source=source)
+    check_fields(given, TrainingConfig, source=source)
     for required in ("property", "data"):
         if required not in given:
             raise ConfigError(f"{source}: {required!r} is missing")
     values = dict(given)
-    for name in ("data", "symprec"):
+    for name, kinds, plural in (
+        ("data", str, "strings"),
+        ("symprec", (int, float), "numbers"),
+    ):
         if name in given:
             listed = given[name] if isinstance(given[name], list | tuple) else ()
-            kinds = (str,) if name == "data" else (int, float)
             if not listed or not all(isinstance(each, kinds) for each in listed):
-                kind = "strings" if name == "data" else "numbers"
-                raise ConfigError(f"{source}: {name} must be a list of {kind}")
+                raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)
-    for each in fields(TrainingConfig):
-        value = values.get(each.name)
-        wanted = KINDS.get(each.type)
-        if value is None or wanted is None:
-            continue
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ConfigError(
-                f"{source}: {each.name} must be {wanted[-1].__name__}, not {value!r}"
-            )
     try:
         return TrainingConfig(**values)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
-
-
-def check_keys(given: "Mapping[str, Any]", kind: type, *, source: str) -> None:
-    """Refuse keys that are not fields of a dataclass.
-
-    Parameters
-    ----------
-    given : mapping
-        What was read.
-    kind : type
-        A dataclass.
-    source : str
-        Where it is from, for the message.
-
-    Raises
-    ------
-    ConfigError
-        Naming the key, and the one that was probably meant.
-    """
-    known = [each.name for each in fields(kind)]
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {known}"
-            raise ConfigError(f"{source}: unknown key {key!r}; {hint}")
 
 
 def to_toml(config: TrainingConfig) -> str:

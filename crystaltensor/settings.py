@@ -1,0 +1,67 @@
+"""Checks of what users write into configuration files."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from crystaltensor.errors import ConfigError
+
+_KINDS: dict[object, tuple[type, ...]] = {
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+}
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Say which of the known names was probably meant, or list them all.
+
+    Parameters
+    ----------
+    given : str
+        What was written.
+    known : iterable of str
+        What could have been.
+
+    Returns
+    -------
+    str
+        The end of an error message.
+    """
+    names = list(known)
+    close = difflib.get_close_matches(given, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def check_fields(
+    given: Mapping[str, Any], kind: type, *, source: str, fixed: Collection[str] = ()
+) -> None:
+    """Refuse keys that are not fields of a dataclass, and values of another type.
+
+    Parameters
+    ----------
+    given : mapping
+        What was read.
+    kind : type
+        A dataclass; fields of type int, float and str are checked.
+    source : str
+        Where it is from, for the message.
+    fixed : collection of str
+        Fields that a user cannot set.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, and the one that was probably meant or the type.
+    """
+    types = {each.name: each.type for each in fields(kind) if each.name not in fixed}
+    for key, value in given.items():
+        if key not in types:
+            raise ConfigError(
+                f"{source}: unknown key {key!r}; {suggestion(key, types)}"
+            )
+        wanted = _KINDS.get(types[key])
+        if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
+            name = wanted[-1].__name__
+            raise ConfigError(f"{source}: {key} must be {name}, not {value!r}")
