@@ -14,74 +14,62 @@ e^{-\eta^2 (r^2 - R^2)}` beyond R, and summation by parts bounds the tail by
           g(R) \int_R^\infty 2 \eta^2 r e^{-\eta^2 (r^2 - R^2)} N(r) \, dr ,
 
 in closed form since N is a cubic polynomial. No symmetry and no position of the atoms
-enters, so the bound holds for every pair of the crystal, needle or plate.
+enters, so the bound holds for every pair of the crystal, needle or plate. A function
+that decays at least as :math:`e^{-\alpha r}` is bounded in the same way.
 """
 
 import math
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from crystaltensor.lattice.cells import Geometry
+from crystaltensor.lattice.cells import Array, Geometry, counting_polynomials
 from crystaltensor.lattice.kernels import Kernel, Shell
 
 
-def gaussian_tail(counts: Tensor, reach: Tensor, scale: Tensor) -> Tensor:
-    """Bound the tail of a Gaussian mixture whose value at the cutoff is one.
+def gaussian_moments(u: Array) -> Array:
+    r"""Integrate powers of the radius over a Gaussian tail that is one at its start.
+
+    .. math:: M_m = \int_u^\infty 2 t \, e^{u^2 - t^2} t^m dt, \qquad m = 0, 1, 2, 3
 
     Parameters
     ----------
-    counts : Tensor, shape (2, n_crystals, 4)
-        From `counting_polynomials`.
-    reach : Tensor, shape (n_crystals, n)
-        Cutoffs to try.
-    scale : Tensor, shape (n_crystals, 1)
-        η in real space, 1/2η in reciprocal space.
+    u : ndarray, shape (n,)
+        Reduced cutoffs.
 
     Returns
     -------
-    Tensor, shape (n_crystals, n)
-        The smaller of the two bounds.
+    ndarray, shape (4, n)
+        In reduced units.
     """
-    width = scale.square().reciprocal()
-    erfcx = torch.special.erfcx(scale * reach)
-    first = reach + 0.5 * math.sqrt(math.pi) / scale * erfcx
-    square = reach.square()
-    return _smaller(counts, first, square + width, square * reach + 1.5 * width * first)
+    erfcx = torch.special.erfcx(torch.from_numpy(u)).numpy()
+    first = u + 0.5 * math.sqrt(math.pi) * erfcx
+    return np.stack([np.ones_like(u), first, u**2 + 1, u**3 + 1.5 * first])
 
 
-def exponential_tail(counts: Tensor, reach: Tensor, decay: float) -> Tensor:
-    """Bound the tail of a function that falls at least as exp(-αr), one at the cutoff.
+def exponential_moments(u: Array) -> Array:
+    r"""Integrate powers of the radius over an exponential tail that is one at its start.
+
+    .. math:: M_m = \int_u^\infty e^{u - t} t^m dt, \qquad m = 0, 1, 2, 3
 
     Parameters
     ----------
-    counts : Tensor, shape (2, n_crystals, 4)
-        From `counting_polynomials`.
-    reach : Tensor, shape (n_crystals, n)
-        Cutoffs to try.
-    decay : float
-        α.
+    u : ndarray, shape (n,)
+        Reduced cutoffs.
 
     Returns
     -------
-    Tensor, shape (n_crystals, n)
-        The smaller of the two bounds.
+    ndarray, shape (4, n)
+        In reduced units.
     """
-    first = reach + 1 / decay
-    second = reach.square() + 2 / decay * first
-    third = reach.square() * reach + 3 / decay * second
-    return _smaller(counts, first, second, third)
-
-
-def _smaller(counts: Tensor, *moments: Tensor) -> Tensor:
-    """Weigh the moments of both counting polynomials, and take the smaller bound."""
-    stacked = torch.stack([torch.ones_like(moments[0]), *moments], dim=1)
-    return (counts.transpose(0, 1) @ stacked).amin(dim=1)
+    first = u + 1
+    second = u**2 + 2 * first
+    return np.stack([np.ones_like(u), first, second, u**3 + 3 * second])
 
 
 def real_bounds(
-    kernels: list[Kernel], geometry: Geometry, u: Tensor, eta: Tensor
-) -> Tensor:
+    kernels: list[Kernel], geometry: Geometry, u: Array, eta: Array
+) -> Array:
     """Bound the real-space tails beyond u/η.
 
     Parameters
@@ -90,54 +78,50 @@ def real_bounds(
         Whose sums are split at η.
     geometry : Geometry
         Of the lattices.
-    u : Tensor, shape (n,)
+    u : ndarray, shape (n,)
         Reduced cutoffs ηR to try.
-    eta : Tensor, shape (n_crystals, 1)
+    eta : ndarray, shape (n_crystals, 1)
         The width η, in 1/Å.
 
     Returns
     -------
-    Tensor, shape (n_kernels, n_crystals, n)
+    ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = gaussian_tail(geometry.counts, u / eta, eta)
-    shell = Shell(u.square())
-    return torch.stack(
-        [tail * (kernel.real(shell, eta) * eta**kernel.dimension) for kernel in kernels]
-    )
+    tail = _tail(geometry.heights * eta, gaussian_moments(u))
+    shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
+    parts = [
+        kernel.real(shell, width).numpy() * eta**kernel.dimension for kernel in kernels
+    ]
+    return tail * np.stack(parts)
 
 
-def direct_bounds(kernels: list[Kernel], geometry: Geometry, reach: Tensor) -> Tensor:
-    """Bound the tails of unsplit sums beyond a cutoff.
+def direct_bounds(kernel: Kernel, geometry: Geometry, u: Array) -> Array:
+    """Bound the tails of an unsplit sum beyond u/α.
 
     Parameters
     ----------
-    kernels : list of Kernel
-        Whose sums are not split; all decay exponentially.
+    kernel : Kernel
+        One that decays exponentially.
     geometry : Geometry
         Of the lattices.
-    reach : Tensor, shape (n,)
-        Cutoffs to try, in Å.
+    u : ndarray, shape (n,)
+        Reduced cutoffs αR to try.
 
     Returns
     -------
-    Tensor, shape (n_kernels, n_crystals, n)
-        In the unit of each kernel.
+    ndarray, shape (1, n_crystals, n)
+        In the unit of the kernel.
     """
-    shell = Shell(reach.square())
-    reach = reach.expand(len(geometry.cells), -1)
-    return torch.stack(
-        [
-            exponential_tail(geometry.counts, reach, kernel.decay)
-            * kernel.bare(shell, 1.0)
-            for kernel in kernels
-        ]
-    )
+    tail = _tail(geometry.heights * kernel.decay, exponential_moments(u))
+    shell = Shell(torch.from_numpy((u / kernel.decay) ** 2))
+    values: Array = tail[None] * kernel.bare(shell, 1.0).numpy()
+    return values
 
 
 def reciprocal_bounds(
-    kernels: list[Kernel], geometry: Geometry, u: Tensor, eta: Tensor
-) -> Tensor:
+    kernels: list[Kernel], geometry: Geometry, u: Array, eta: Array
+) -> Array:
     """Bound the reciprocal-space tails beyond 2ηu.
 
     Parameters
@@ -146,22 +130,26 @@ def reciprocal_bounds(
         Whose sums are split at η.
     geometry : Geometry
         Of the lattices.
-    u : Tensor, shape (n,)
+    u : ndarray, shape (n,)
         Reduced cutoffs K/2η to try.
-    eta : Tensor, shape (n_crystals, 1)
+    eta : ndarray, shape (n_crystals, 1)
         The width η, in 1/Å.
 
     Returns
     -------
-    Tensor, shape (n_kernels, n_crystals, n)
+    ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = gaussian_tail(geometry.reciprocal_counts, 2 * eta * u, 0.5 / eta)
-    tail = tail / geometry.volume.unsqueeze(-1)
-    shell = Shell(u.square())
-    return torch.stack(
-        [
-            tail * (kernel.reciprocal(shell, eta) * eta ** (kernel.dimension - 3))
-            for kernel in kernels
-        ]
-    )
+    tail = _tail(math.pi / (geometry.heights * eta), gaussian_moments(u))
+    tail /= geometry.volume[:, None]
+    shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
+    parts = [
+        kernel.reciprocal(shell, width).numpy() * eta ** (kernel.dimension - 3.0)
+        for kernel in kernels
+    ]
+    return tail * np.stack(parts)
+
+
+def _tail(heights: Array, moments: Array) -> Array:
+    """Bound the sum beyond the cutoffs over the value there, shape (n_crystals, n)."""
+    return np.asarray((counting_polynomials(heights) @ moments).min(axis=0))

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from crystaltensor.lattice.kernels import Kernel, Shell, as_number, as_tensor
+from crystaltensor.lattice.kernels import Kernel, Shell, as_tensor
+from crystaltensor.lattice.placement import Placement, place
 from crystaltensor.lattice.plan import Batch
 
 _ROUNDING = 32.0
 """Units of round-off, on the safe side, in a sum relative to the size of its terms."""
 
-_BLOCK = 128
-"""Rows per matrix product where only half of a symmetric product is needed."""
+_BLOCK = 64
+"""Columns per matrix product; only one half of a symmetric product is needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +42,6 @@ class BatchSums:
     closest: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class _Geometry:
-    """Where the atoms of a batch are, in float64 up to the last step."""
-
-    frac: Tensor  # (b, n, 3) on the reduced cell, wrapped
-    vectors: Tensor  # (b, 1 + n_pairs, 3) in Å, wrapped; the first is zero
-    absent: Tensor  # (b, 1 + n_pairs), pairs that are padding
-    shifts: Tensor  # (b, n_images, 3) in Å
-    wave_squares: Tensor  # (b, n_k) in 1/Å²
-    volume: Tensor  # (b, 1)
-    closest: Tensor  # (b,)
-
-
 def sum_batch(
     batch: Batch,
     cells: Tensor,
@@ -67,7 +54,7 @@ def sum_batch(
     Parameters
     ----------
     batch : Batch
-        What to sum.
+        What to sum, on the device of the cells.
     cells : Tensor, shape (n_crystals, 3, 3)
         All cells of the call, in Å.
     positions : sequence of Tensor, shape (n_atoms, 3)
@@ -82,86 +69,45 @@ def sum_batch(
     BatchSums
         In the dtype of `cells`.
     """
-    counts = [len(positions[i]) for i in batch.members]
-    upper = torch.triu_indices(max(counts), max(counts), 1, device=cells.device)
-    place = _place(batch, cells, positions, counts, upper)
-    near = _near_sums(batch, place, kernels, chunk, cells.dtype)
-    far, sizes = _far_sums(batch, place, kernels, chunk, cells.dtype)
-    sums = []
-    rounding = []
+    n_atoms = max(len(positions[i]) for i in batch.members)
+    upper = torch.triu_indices(n_atoms, n_atoms, 1, device=cells.device)
+    atoms = place(batch, cells, positions, upper)
+    near = _near_sums(batch, atoms, kernels, chunk, cells.dtype)
+    far = _FarSums(batch, atoms, upper, cells.dtype)
+    weights = {i: far.weights(kernels[i]) for i in batch.split}
+    products = far.products(list(weights.values()), 8 * chunk)
+    sums, sizes = [], []
     for i, kernel in enumerate(kernels):
-        factor = batch.eta**kernel.dimension
-        total = near[i] * factor
-        size = total.detach().abs().amax(dim=1)
-        if i in batch.direct:
-            own = torch.tensor(0.0 if kernel.singular else 1.0)
-        else:
-            own = as_tensor(kernel.self_term(batch.eta)) * factor
-            background = kernel.zero(batch.eta) * factor / batch.eta**3 / place.volume
-            total = total + (far[i] + background.to(cells.dtype))
-            size = size + sizes[i] + background.detach().abs().squeeze(1)
-        total = torch.cat([total[:, :1] + own.to(total), total[:, 1:]], dim=1)
+        total = near[i] * batch.eta**kernel.dimension
+        size = total.detach().amax(dim=1)
+        if i in weights:
+            own = as_tensor(kernel.self_term(batch.eta)) * batch.eta**kernel.dimension
+            total = total + far.pairs(products.pop(0), weights[i], own)
+            size = size + far.size(weights[i]) + own.detach().abs()
+        elif not kernel.singular:
+            total = torch.cat([total[:, :1] + 1, total[:, 1:]], dim=1)
+            size = size + 1
         sums.append(total)
-        rounding.append(size + as_number(own.abs()))
-    size = torch.stack(rounding, dim=1).to("cpu", torch.float64)
-    epsilon = torch.finfo(cells.dtype).eps
+        sizes.append(size)
+    size = torch.stack(sizes, dim=1).to("cpu", torch.float64)
+    rounding = torch.finfo(cells.dtype).eps * _ROUNDING
     return BatchSums(
         members=batch.members,
-        matrices=_unfold(torch.stack(sums, dim=1), max(counts), upper),
-        bounds=batch.bounds + epsilon * _ROUNDING * size,
-        closest=place.closest.cpu(),
-    )
-
-
-def _place(
-    batch: Batch,
-    cells: Tensor,
-    positions: Sequence[Tensor],
-    counts: list[int],
-    upper: Tensor,
-) -> _Geometry:
-    """Wrap the atoms and their differences into the reduced cell."""
-    device = cells.device
-    cell = batch.change.to(device) @ cells[batch.members].double()
-    inverse = torch.linalg.inv(cell)
-    padded = pad_sequence([positions[i] for i in batch.members], batch_first=True)
-    frac = padded.double() @ inverse
-    frac = frac - frac.detach().round()
-    apart = frac[:, upper[0]] - frac[:, upper[1]]
-    vectors = (apart - apart.detach().round()) @ cell
-    vectors = torch.cat([vectors.new_zeros(len(cell), 1, 3), vectors], dim=1)
-    squares = vectors.detach()[:, 1:].square().sum(dim=-1)
-    absent = torch.zeros_like(vectors[..., 0], dtype=torch.bool)
-    if min(counts) < max(counts):
-        size = torch.tensor(counts, device=device).unsqueeze(1)
-        absent[:, 1:] = upper[1] >= size
-        squares = squares.masked_fill(absent[:, 1:], math.inf)
-    waves = 2 * math.pi * batch.waves.to(device) @ inverse.transpose(1, 2)
-    closest = squares.new_full((len(cell),), math.inf)
-    if squares.shape[1]:
-        closest = squares.amin(dim=1).sqrt()
-    finite = padded.detach().isfinite().flatten(1).all(dim=1)
-    return _Geometry(
-        frac=frac,
-        vectors=vectors,
-        absent=absent,
-        shifts=batch.images.to(device) @ cell,
-        wave_squares=waves.square().sum(dim=-1),
-        volume=torch.linalg.det(cell).abs().unsqueeze(-1),
-        closest=closest.where(finite, closest.new_tensor(math.nan)),
+        matrices=_unfold(torch.stack(sums, dim=1), n_atoms, upper),
+        bounds=batch.bounds + rounding * size,
+        closest=atoms.closest.cpu(),
     )
 
 
 def _near_sums(
     batch: Batch,
-    place: _Geometry,
+    atoms: Placement,
     kernels: list[Kernel],
     chunk: int,
     dtype: torch.dtype,
 ) -> list[Tensor]:
     """Return the real-space sums over η^p, (b, 1 + n_pairs) for each kernel."""
-    images, pairs, limit = _factors(batch, place)
-    images, pairs, limit = images.to(dtype), pairs.to(dtype), limit.to(dtype)
+    images, pairs, limit = (x.to(dtype) for x in _factors(batch, atoms))
     width = max(1, chunk // (images.shape[0] * images.shape[1]))
     # Beyond one chunk, evaluating twice costs some time but bounds the memory.
     rerun = pairs.requires_grad and width < pairs.shape[2]
@@ -177,27 +123,30 @@ def _near_sums(
     return [torch.cat(pieces, dim=1) for pieces in zip(*parts, strict=True)]
 
 
-def _factors(batch: Batch, place: _Geometry) -> tuple[Tensor, Tensor, Tensor]:
+def _factors(batch: Batch, atoms: Placement) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrices whose product is u² = η² (|v|² + |T|² + 2 v·T), and its limit.
 
     The vectors are wrapped, so |v + T| is not much shorter than |v| or |T|, and the sum
     loses no digits; for T = 0 it is |v|² exactly.
     """
-    v, shifts = batch.eta * place.vectors, batch.eta * place.shifts
-    limit = (batch.eta * batch.reach.to(v.device)).square() * (1 + 1e-6)
+    limit = (batch.eta * batch.reach).square() * (1 + 1e-6)
     # What must not count is moved out of reach: padding, and an atom from itself.
     beyond = 4 * limit.max()
-    origin = torch.zeros_like(v[..., :1])
-    origin[:, 0] = 1.0
-    at_zero = torch.zeros_like(shifts[..., :1])
-    at_zero[:, 0] = beyond
-    square = v.square().sum(dim=-1) + beyond * place.absent
-    pairs = torch.cat([square[..., None], torch.ones_like(origin), 2 * v, origin], -1)
-    square = shifts.square().sum(dim=-1) + beyond * batch.filled.to(v.device)
-    images = torch.cat(
-        [torch.ones_like(at_zero), square[..., None], shifts, at_zero], -1
-    )
-    return images, pairs.transpose(1, 2).contiguous(), limit[:, None, None]
+    squares = batch.eta**2 * atoms.squares
+    if atoms.absent is not None:
+        squares = squares + beyond * atoms.absent
+    ones = torch.ones_like(squares)
+    itself = torch.zeros_like(squares)
+    itself[..., 0] = 1.0
+    pairs = torch.cat([squares, ones, 2 * batch.eta * atoms.vectors, itself], dim=1)
+    shifts = batch.eta * atoms.shifts
+    squares = shifts.square().sum(dim=-1, keepdim=True)
+    squares = squares + beyond * batch.filled.unsqueeze(-1)
+    ones = torch.ones_like(squares)
+    zero = torch.zeros_like(squares)
+    zero[:, 0] = beyond
+    images = torch.cat([ones, squares, shifts, zero], dim=2)
+    return images, pairs, limit[:, None, None]
 
 
 def _near_block(
@@ -205,14 +154,18 @@ def _near_block(
 ) -> list[Tensor]:
     """Sum the real-space parts of some pairs over the images."""
     squares = images @ pairs  # (b, n_images, n_pairs)
+    n_crystals, n_images, n_pairs = squares.shape
     near = _true_places(squares.detach() < limit)
-    shell = Shell(squares.flatten().index_select(0, near))
+    shell = Shell(squares.view(-1).index_select(0, near))
+    owner = near % n_pairs
+    if n_crystals > 1:
+        owner += near // (n_images * n_pairs) * n_pairs
     sums = []
     for i, kernel in enumerate(kernels):
         part = kernel.bare if i in batch.direct else kernel.real
-        values = squares.new_zeros(squares.numel())
-        values = values.scatter(0, near, part(shell, batch.eta))
-        sums.append(values.view_as(squares).sum(dim=1))
+        total = squares.new_zeros(n_crystals * n_pairs)
+        total = total.scatter_add(0, owner, part(shell, batch.eta))
+        sums.append(total.view(n_crystals, n_pairs))
     return sums
 
 
@@ -220,69 +173,77 @@ def _true_places(mask: Tensor) -> Tensor:
     """Return the flat indices of true entries; on the CPU, numpy is five times faster."""
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return mask.flatten().nonzero().squeeze(1)
+    return mask.view(-1).nonzero().squeeze(1)
 
 
-def _far_sums(
-    batch: Batch,
-    place: _Geometry,
-    kernels: list[Kernel],
-    chunk: int,
-    dtype: torch.dtype,
-) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """Return the reciprocal-space sums, (b, 1 + n_pairs), and the sizes of their terms."""
-    if not batch.split:
-        return {}, {}
-    waves = batch.waves.to(place.frac.device)
-    shell = Shell(place.wave_squares / (2 * batch.eta) ** 2)
-    counted = batch.weights.to(waves.device) / place.volume
-    weights = [
-        kernels[i].reciprocal(shell, batch.eta)
-        * (counted * batch.eta ** (kernels[i].dimension - 3))
-        for i in batch.split
-    ]
-    n_atoms = place.frac.shape[1]
-    width = max(1, 8 * chunk // (len(waves) * n_atoms))
-    products: list[Tensor] = []
-    for start in range(0, max(1, waves.shape[1]), width):
-        stop = start + width
-        turns = place.frac @ waves[:, start:stop].transpose(1, 2)
-        # Whole turns are dropped in float64, so that float32 keeps all its digits.
-        turns = turns if dtype == torch.float64 else turns - turns.detach().round()
-        angles = (2 * math.pi * turns).to(dtype)
-        phases = torch.cat([angles.cos(), angles.sin()], dim=-1)  # (b, n, 2 n_k)
-        block = [
-            _symmetric_product(phases, weight[:, start:stop].repeat(1, 2).to(dtype))
-            for weight in weights
-        ]
-        if products:
-            block = [a + b for a, b in zip(products, block, strict=True)]
-        products = block
-    row, column = torch.triu_indices(n_atoms, n_atoms, 1, device=waves.device)
-    pairs = row * n_atoms + column
-    sums, sizes = {}, {}
-    # A phase carries a rounding error that grows with the number of turns.
-    spread = 1 + waves.abs().sum(dim=-1) / 8
-    for i, weight, product in zip(batch.split, weights, products, strict=True):
-        own = weight.sum(dim=1, keepdim=True).to(dtype)
-        other = product.flatten(1).gather(1, pairs.expand(len(product), -1))
-        sums[i] = torch.cat([own, other], dim=1)
-        sizes[i] = (weight.detach() * spread).sum(dim=1)
-    return sums, sizes
+class _FarSums:
+    """The reciprocal-space sums of a batch: phases and products that kernels share."""
+
+    def __init__(
+        self, batch: Batch, atoms: Placement, upper: Tensor, dtype: torch.dtype
+    ) -> None:
+        self._batch = batch
+        self._atoms = atoms
+        self._upper = upper
+        self._dtype = dtype
+        self._shell = Shell(atoms.wave_squares / (2 * batch.eta) ** 2)
+
+    def weights(self, kernel: Kernel) -> Tensor:
+        """Return ĝ(k), doubled for ±k, after ĝ₀; shape (b, 1 + n_k)."""
+        eta = self._batch.eta
+        waves = kernel.reciprocal(self._shell, eta) * self._batch.weights
+        zero = as_tensor(kernel.zero(eta)).to(waves).expand(len(waves), 1)
+        factor = eta ** (kernel.dimension - 3.0) / self._atoms.volume
+        return torch.cat([zero, waves], dim=1) * factor
+
+    def products(self, weights: list[Tensor], limit: int) -> list[Tensor]:
+        """Return Σ_k w(k) cos(k·(x_a - x_b)) for a ≤ b at least; (b, n, n) each."""
+        if not weights:
+            return []
+        waves, frac = self._batch.waves, self._atoms.frac
+        width = max(1, limit // (len(waves) * frac.shape[2]))
+        total: list[Tensor] = []
+        for start in range(0, waves.shape[1], width):
+            turns = waves[:, start : start + width] @ frac  # (b, n_k, n)
+            if self._dtype != torch.float64:
+                # Whole turns are dropped early, so that float32 keeps all its digits.
+                turns = turns - turns.detach().round()
+            angles = (2 * math.pi * turns).to(self._dtype)
+            cosines, sines = angles.cos(), angles.sin()
+            for i, weight in enumerate(weights):
+                part = weight[:, start : start + width, None].to(self._dtype)
+                product = _symmetric_product(cosines, sines, part)
+                if start:
+                    total[i] = total[i] + product
+                else:
+                    total.append(product)
+        return total
+
+    def pairs(self, product: Tensor, weights: Tensor, own: Tensor) -> Tensor:
+        """Return the sums of pairs, shape (b, 1 + n_pairs), the first with `own`."""
+        places = self._upper[0] * product.shape[1] + self._upper[1]
+        others = product.flatten(1).gather(1, places.expand(len(product), -1))
+        first = weights.sum(dim=1, keepdim=True) + own.to(weights)
+        return torch.cat([first.to(others), others], dim=1)
+
+    def size(self, weights: Tensor) -> Tensor:
+        """Return the size of the terms that round-off is relative to, shape (b,)."""
+        # A phase carries a rounding error that grows with the number of turns.
+        spread = 1 + self._batch.waves.abs().sum(dim=-1) / 8
+        return (weights.detach().abs() * spread).sum(dim=1)
 
 
-def _symmetric_product(phases: Tensor, weights: Tensor) -> Tensor:
-    """Return A diag(w) Aᵀ, at least its upper triangle, shape (b, n, n)."""
-    n_atoms = phases.shape[1]
-    other = phases.transpose(1, 2)
-    if n_atoms <= _BLOCK:
-        return (phases * weights.unsqueeze(1)) @ other
+def _symmetric_product(cosines: Tensor, sines: Tensor, weights: Tensor) -> Tensor:
+    """Return Cᵀ diag(w) C + Sᵀ diag(w) S, at least its upper triangle, (b, n, n)."""
     blocks = []
-    for start in range(0, n_atoms, _BLOCK):
-        rows = phases[:, start : start + _BLOCK] * weights.unsqueeze(1)
-        block = rows @ other[..., start:]
-        blocks.append(torch.nn.functional.pad(block, (start, 0)))
-    return torch.cat(blocks, dim=1)
+    left_c, left_s = cosines.transpose(1, 2), sines.transpose(1, 2)
+    right_c, right_s = weights * cosines, weights * sines
+    for start in range(0, cosines.shape[2], _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        block = left_c[:, rows] @ right_c[..., start:]
+        block = torch.baddbmm(block, left_s[:, rows], right_s[..., start:])
+        blocks.append(torch.nn.functional.pad(block, (start, 0)) if start else block)
+    return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
 
 def _unfold(sums: Tensor, n_atoms: int, upper: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from crystaltensor.lattice.cells import Geometry
+from crystaltensor.lattice.cells import Array, Geometry
 from crystaltensor.lattice.kernels import Kernel
 
 # Measured on one core, in nanoseconds; only their ratios matter.
@@ -29,13 +29,13 @@ class Costs:
 
     Parameters
     ----------
-    etas : Tensor, shape (n_etas,)
+    etas : ndarray, shape (n_etas,)
         The candidates, in 1/Å.
-    n_atoms : Tensor, shape (n_crystals, 1)
+    n_atoms : ndarray, shape (n_crystals, 1)
         Atoms per crystal.
-    images, hits : Tensor, shape (n_crystals, n_etas)
+    images, hits : ndarray, shape (n_crystals, n_etas)
         Images to try per pair, and those within reach.
-    waves : Tensor, shape (n_crystals, n_etas)
+    waves : ndarray, shape (n_crystals, n_etas)
         Half the reciprocal vectors within reach.
     per_hit : float
         Nanoseconds for all kernels.
@@ -43,36 +43,36 @@ class Costs:
         How many kernels are split.
     """
 
-    etas: Tensor
-    n_atoms: Tensor
-    images: Tensor
-    hits: Tensor
-    waves: Tensor
+    etas: Array
+    n_atoms: Array
+    images: Array
+    hits: Array
+    waves: Array
     per_hit: float = _HIT_COST + _POWER_COST
     n_kernels: int = 1
 
     @property
-    def n_pairs(self) -> Tensor:
+    def n_pairs(self) -> Array:
         """Pairs per crystal, one of them an atom with its own images."""
         return self.n_atoms * (self.n_atoms - 1) / 2 + 1
 
-    def near(self) -> Tensor:
+    def near(self) -> Array:
         """Return nanoseconds in real space, for each crystal alone."""
         per_pair = _CANDIDATE_COST * self.images + self.per_hit * self.hits
         return self.n_pairs * per_pair
 
-    def far(self) -> Tensor:
+    def far(self) -> Array:
         """Return nanoseconds in reciprocal space, for each crystal alone."""
         fixed, growing = _PRODUCT_COST
         product = self.n_kernels * (fixed + growing * self.n_atoms)
         return self.waves * self.n_atoms * (_PHASE_COST + product)
 
-    def best(self) -> Tensor:
+    def best(self) -> NDArray[np.int64]:
         """Return the column of the fastest width, shape (n_crystals,)."""
-        return (self.near() + self.far()).argmin(dim=1)
+        return np.asarray((self.near() + self.far()).argmin(axis=1))
 
     def of(
-        self, geometry: Geometry, split: list[Kernel], n_direct: int, reach: Tensor
+        self, geometry: Geometry, split: list[Kernel], n_direct: int, reach: Array
     ) -> "Costs":
         """Return the same with other kernels, the unsplit ones up to a given reach."""
         per_hit = _HIT_COST + n_direct * _DIRECT_COST
@@ -80,8 +80,8 @@ class Costs:
             per_hit += _EXPONENTIAL_COST if kernel.decay else _POWER_COST
         return replace(
             self,
-            images=torch.maximum(self.images, count_images(geometry, reach)),
-            hits=torch.maximum(self.hits, count_hits(geometry, reach)),
+            images=np.maximum(self.images, count_images(geometry, reach)),
+            hits=np.maximum(self.hits, count_hits(geometry, reach)),
             per_hit=per_hit,
             n_kernels=len(split),
         )
@@ -104,14 +104,14 @@ def estimate(geometry: Geometry, n_atoms: list[int], tolerance: float) -> Costs:
     Costs
         Around the width that balances the two halves.
     """
-    atoms = torch.tensor(n_atoms, dtype=torch.float64).unsqueeze(-1)
-    ratio = atoms.squeeze(-1) / geometry.volume.square()
+    atoms = np.array(n_atoms, dtype=np.float64)[:, None]
+    ratio = atoms[:, 0] / geometry.volume**2
     balanced = math.sqrt(math.pi) * ratio ** (1 / 6)
     low, high = 0.5 * float(balanced.min()), 2.5 * float(balanced.max())
     n_etas = math.ceil(math.log(high / low) / math.log(_ETA_STEP))
-    etas = low * _ETA_STEP ** torch.arange(n_etas, dtype=torch.float64)
+    etas = low * _ETA_STEP ** np.arange(n_etas)
     reduced = math.sqrt(-math.log(min(0.1, tolerance))) + 0.4
-    reach = (reduced / etas).unsqueeze(0)
+    reach = reduced / etas[None]
     return Costs(
         etas=etas,
         n_atoms=atoms,
@@ -122,7 +122,7 @@ def estimate(geometry: Geometry, n_atoms: list[int], tolerance: float) -> Costs:
 
 
 def fastest_direct(
-    costs: Costs, geometry: Geometry, kernels: list[Kernel], reaches: dict[int, Tensor]
+    costs: Costs, geometry: Geometry, kernels: list[Kernel], reaches: dict[int, Array]
 ) -> list[int]:
     """Choose the kernels that are cheaper to sum unsplit.
 
@@ -134,7 +134,7 @@ def fastest_direct(
         Of the reduced cells.
     kernels : list of Kernel
         What to sum.
-    reaches : dict of int to Tensor, shape (n_crystals,)
+    reaches : dict of int to ndarray, shape (n_crystals,)
         The cutoffs of those kernels that may be summed unsplit.
 
     Returns
@@ -142,51 +142,47 @@ def fastest_direct(
     list of int
         Which of them are.
     """
-    best = costs.best().unsqueeze(1)
+    best = costs.best()[:, None]
     pairs, atoms = costs.n_pairs, costs.n_atoms
-    split = _EXPONENTIAL_COST * pairs * costs.hits.gather(1, best)
+    images, hits, waves, near, far = (
+        np.take_along_axis(part, best, axis=1)
+        for part in (costs.images, costs.hits, costs.waves, costs.near(), costs.far())
+    )
     product = _PRODUCT_COST[0] + _PRODUCT_COST[1] * atoms
-    split = float((split + product * atoms * costs.waves.gather(1, best)).sum())
-    if all(i in reaches for i in range(len(kernels))):
+    split = (_EXPONENTIAL_COST * pairs * hits + product * atoms * waves).sum()
+    if len(reaches) == len(kernels):
         # Without any split kernel there are no phases, and no cutoff but this.
-        split = float((costs.near() + costs.far()).gather(1, best).sum()) + split
+        split += (near + far).sum()
     chosen = []
     for i, reach in reaches.items():
-        images = count_images(geometry, reach.unsqueeze(-1))
-        hits = count_hits(geometry, reach.unsqueeze(-1))
-        more = (images - costs.images.gather(1, best)).clamp(min=0) * _CANDIDATE_COST
-        if float((pairs * (more + hits * (_HIT_COST + _DIRECT_COST))).sum()) < split:
+        more = np.maximum(count_images(geometry, reach[:, None]) - images, 0)
+        direct = (_HIT_COST + _DIRECT_COST) * count_hits(geometry, reach[:, None])
+        if (pairs * (_CANDIDATE_COST * more + direct)).sum() < split:
             chosen.append(i)
     return chosen
 
 
-def count_images(geometry: Geometry, reach: Tensor) -> Tensor:
+def count_images(geometry: Geometry, reach: Array) -> Array:
     """Estimate how many translations a cutoff needs, shape (n_crystals, n)."""
-    box = torch.ones(1, dtype=torch.float64)
-    for spacing in geometry.spacing.unbind(-1):
-        box = box * (2 * torch.floor(reach / spacing.unsqueeze(-1) + 0.5) + 1)
-    return torch.minimum(box, count_hits(geometry, reach, geometry.corner))
+    spacing = geometry.spacing[:, :, None]
+    box = (2 * np.floor(reach[:, None] / spacing + 0.5) + 1).prod(axis=1)
+    return np.minimum(box, count_hits(geometry, reach + geometry.corner[:, None]))
 
 
-def count_hits(geometry: Geometry, reach: Tensor, margin: Tensor | float = 0) -> Tensor:
+def count_hits(geometry: Geometry, reach: Array) -> Array:
     """Estimate the lattice points in a ball, shape (n_crystals, n)."""
-    if isinstance(margin, Tensor):
-        margin = margin.unsqueeze(-1)
-    ball = 4 * math.pi / 3 * (reach + margin) ** 3
-    return 1 + ball / geometry.volume.unsqueeze(-1)
+    return 1 + 4 * math.pi / 3 * reach**3 / geometry.volume[:, None]
 
 
-def _count_waves(geometry: Geometry, reach: Tensor) -> Tensor:
+def _count_waves(geometry: Geometry, reach: Array) -> Array:
     """Estimate how many reciprocal vectors a cutoff needs, half of them."""
-    box = torch.ones(1, dtype=torch.float64)
-    for length in geometry.lengths.unbind(-1):
-        most = reach * length.unsqueeze(-1) / (2 * math.pi)
-        box = box * (2 * torch.floor(most) + 1)
-    ball = reach**3 * geometry.volume.unsqueeze(-1) / (6 * math.pi**2)
-    return 0.5 * torch.minimum(box, ball + 8)
+    most = reach * geometry.lengths[:, :, None] / (2 * math.pi)
+    box = (2 * np.floor(most) + 1).prod(axis=1)
+    ball = reach**3 * geometry.volume[:, None] / (6 * math.pi**2)
+    return 0.5 * np.minimum(box, ball + 8)
 
 
-def group(costs: Costs) -> tuple[list[list[int]], Tensor]:
+def group(costs: Costs) -> tuple[list[list[int]], Array]:
     """Group similar crystals, while padding costs less than another batch would.
 
     Parameters
@@ -198,7 +194,7 @@ def group(costs: Costs) -> tuple[list[list[int]], Tensor]:
     -------
     groups : list of list of int
         Which crystals share a batch.
-    etas : Tensor, shape (n_crystals,)
+    etas : ndarray, shape (n_crystals,)
         The width of each; equal within a batch.
     """
     table = _Table(costs)
@@ -227,7 +223,7 @@ class _Table:
         self._far: list[list[float]] = far.tolist()
         self._images: list[list[float]] = (costs.n_pairs * costs.images).tolist()
         self._waves: list[list[float]] = (2 * costs.n_atoms * costs.waves).tolist()
-        self._alone: list[float] = (near + far).amin(dim=1).tolist()
+        self._alone: list[float] = (near + far).min(axis=1).tolist()
 
     def similar_first(self) -> list[int]:
         """Order crystals so that similar ones are neighbours."""

@@ -4,12 +4,14 @@ Everything here is small, runs on the CPU in float64 and is never differentiated
 decides what is summed, and by how much the result can be wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crystaltensor.lattice.cells import (
+    Array,
     Geometry,
     reciprocal_half,
     reduce_cells,
@@ -43,10 +45,10 @@ class Batch:
         Translations on the reduced cell, zero first.
     filled : Tensor of bool, shape (n_crystals, n_images)
         Which of them are padding.
-    waves : Tensor, shape (n_crystals, n_k, 3)
-        One of each pair ±k on the reduced reciprocal basis.
+    waves : Tensor, shape (n_crystals, 1 + n_k, 3)
+        Zero, and one of each pair ±k, on the reduced reciprocal basis.
     weights : Tensor, shape (n_crystals, n_k)
-        Two, or zero for padding.
+        Of the pairs ±k: two, or zero for padding.
     bounds : Tensor, shape (n_crystals, n_kernels)
         Of what the truncated sums leave out.
     """
@@ -63,16 +65,23 @@ class Batch:
     weights: Tensor
     bounds: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return the same batch with its tensors on a device, but the bounds."""
+        if device.type == "cpu":
+            return self
+        names = ("change", "reach", "images", "filled", "waves", "weights")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
 
 def plan_batches(
-    cells: Tensor, n_atoms: list[int], kernels: list[Kernel], tolerances: list[float]
+    cells: Array, n_atoms: list[int], kernels: list[Kernel], tolerances: list[float]
 ) -> list[Batch]:
     """Decide how to sum.
 
     Parameters
     ----------
-    cells : Tensor of float64, shape (n_crystals, 3, 3)
-        On the CPU.
+    cells : ndarray, shape (n_crystals, 3, 3)
+        Lattice vectors as rows, in Å.
     n_atoms : list of int
         Atoms per crystal.
     kernels : list of Kernel
@@ -95,20 +104,18 @@ def plan_batches(
     }
     direct = fastest_direct(costs, geometry, kernels, reaches)
     split = [i for i in range(len(kernels)) if i not in direct]
-    reach = torch.zeros_like(geometry.volume)
+    reach = np.zeros(len(cells))
     for i in direct:
-        reach = torch.maximum(reach, reaches[i])
-    costs = costs.of(
-        geometry, [kernels[i] for i in split], len(direct), reach.unsqueeze(-1)
-    )
+        reach = np.maximum(reach, reaches[i])
+    costs = costs.of(geometry, [kernels[i] for i in split], len(direct), reach[:, None])
     groups, eta = group(costs)
-    wave_reach = torch.zeros_like(reach)
-    bounds = DIRECT_SHARE * torch.tensor(tolerances).double().repeat(len(cells), 1)
+    wave_reach = np.zeros(len(cells))
+    bounds = np.tile(DIRECT_SHARE * np.array(tolerances), (len(cells), 1))
     if split:
         near, wave_reach, bounds[:, split] = split_cutoffs(
             [kernels[i] for i in split], [tolerances[i] for i in split], geometry, eta
         )
-        reach = torch.maximum(reach, near)
+        reach = np.maximum(reach, near)
     plan = _Plan(change, geometry, eta, direct, split, reach, wave_reach, bounds)
     return [plan.batch(members) for members in groups]
 
@@ -117,14 +124,14 @@ def plan_batches(
 class _Plan:
     """What is known of all crystals of a call."""
 
-    change: Tensor
+    change: Array
     geometry: Geometry
-    eta: Tensor
+    eta: Array
     direct: list[int]
     split: list[int]
-    reach: Tensor
-    wave_reach: Tensor
-    bounds: Tensor
+    reach: Array
+    wave_reach: Array
+    bounds: Array
 
     def batch(self, members: list[int]) -> Batch:
         """List the translations and the waves of one batch."""
@@ -136,16 +143,17 @@ class _Plan:
             waves, missing = reciprocal_half(geometry, self.wave_reach[members])
         else:
             waves, missing = images[:, :0], filled[:, :0]
+        waves = np.pad(waves, ((0, 0), (1, 0), (0, 0)))
         return Batch(
             members=members,
-            change=self.change[members],
+            change=torch.from_numpy(self.change[members]),
             eta=float(self.eta[members[0]]),
             direct=self.direct,
             split=self.split,
-            reach=self.reach[members],
-            images=images,
-            filled=filled,
-            waves=waves,
-            weights=2.0 * ~missing,
-            bounds=self.bounds[members],
+            reach=torch.from_numpy(self.reach[members]),
+            images=torch.from_numpy(images),
+            filled=torch.from_numpy(filled),
+            waves=torch.from_numpy(waves),
+            weights=torch.from_numpy(2.0 * ~missing),
+            bounds=torch.from_numpy(self.bounds[members]),
         )

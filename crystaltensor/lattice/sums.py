@@ -104,8 +104,11 @@ def lattice_sums(
     n_atoms = [len(x) for x in positions]
     chunk = chunk_size or _CHUNK.get(cells.device.type, 2**20)
     fixed = [kernel.fixed() for kernel in kernels]
-    batches = plan_batches(planning, n_atoms, fixed, tolerances)
-    parts = [sum_batch(batch, cells, positions, kernels, chunk) for batch in batches]
+    batches = plan_batches(planning.numpy(), n_atoms, fixed, tolerances)
+    parts = [
+        sum_batch(batch.to(cells.device), cells, positions, kernels, chunk)
+        for batch in batches
+    ]
     _check_results(parts, [batch.members for batch in batches])
     return _assemble(parts, mixing, n_atoms, tolerance)
 
