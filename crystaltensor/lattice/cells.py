@@ -53,7 +53,8 @@ class Geometry:
     @cached_property
     def spacing(self) -> Array:
         """Distances between lattice planes in Å, shape (n_crystals, 3)."""
-        return 2 * math.pi / np.sqrt(np.square(self.reciprocal).sum(axis=2))
+        lengths = np.sqrt(np.square(self.reciprocal).sum(axis=2))
+        return np.asarray(2 * math.pi / lengths)
 
     @cached_property
     def heights(self) -> Array:
@@ -72,7 +73,7 @@ class Geometry:
     def corner(self) -> Array:
         """Largest distance in Å from the centre of the cell to a corner, (n_crystals,)."""
         squares = np.square(_CORNERS @ self.cells).sum(axis=2)
-        return np.sqrt(squares.max(axis=1))
+        return np.asarray(np.sqrt(squares.max(axis=1)))
 
 
 def counting_polynomials(heights: Array) -> Array:
@@ -223,7 +224,7 @@ def _lengths(grid: Array, gram: Array) -> Array:
     """Return lengths of integer combinations, shape (n_crystals, n), by one product."""
     row, column = np.triu_indices(3)
     monomials = grid[:, row] * grid[:, column] * (1.0 + (row != column))
-    return np.sqrt(np.maximum(gram[:, row, column] @ monomials.T, 0))
+    return np.asarray(np.sqrt(np.maximum(gram[:, row, column] @ monomials.T, 0)))
 
 
 def _grid(ranges: list[range]) -> Array:

@@ -194,7 +194,8 @@ class _FarSums:
         waves = kernel.reciprocal(self._shell, eta) * self._batch.weights
         zero = as_tensor(kernel.zero(eta)).to(waves).expand(len(waves), 1)
         factor = eta ** (kernel.dimension - 3.0) / self._atoms.volume
-        return torch.cat([zero, waves], dim=1) * factor
+        weights: Tensor = torch.cat([zero, waves], dim=1) * factor
+        return weights
 
     def products(self, weights: list[Tensor], limit: int) -> list[Tensor]:
         """Return Σ_k w(k) cos(k·(x_a - x_b)) for a ≤ b at least; (b, n, n) each."""

@@ -109,7 +109,7 @@ def estimate(geometry: Geometry, n_atoms: list[int], tolerance: float) -> Costs:
     balanced = math.sqrt(math.pi) * ratio ** (1 / 6)
     low, high = 0.5 * float(balanced.min()), 2.5 * float(balanced.max())
     n_etas = math.ceil(math.log(high / low) / math.log(_ETA_STEP))
-    etas = low * _ETA_STEP ** np.arange(n_etas)
+    etas: Array = low * _ETA_STEP ** np.arange(n_etas, dtype=np.float64)
     reduced = math.sqrt(-math.log(min(0.1, tolerance))) + 0.4
     reach = reduced / etas[None]
     return Costs(
@@ -166,12 +166,13 @@ def count_images(geometry: Geometry, reach: Array) -> Array:
     """Estimate how many translations a cutoff needs, shape (n_crystals, n)."""
     spacing = geometry.spacing[:, :, None]
     box = (2 * np.floor(reach[:, None] / spacing + 0.5) + 1).prod(axis=1)
-    return np.minimum(box, count_hits(geometry, reach + geometry.corner[:, None]))
+    ball = count_hits(geometry, reach + geometry.corner[:, None])
+    return np.asarray(np.minimum(box, ball))
 
 
 def count_hits(geometry: Geometry, reach: Array) -> Array:
     """Estimate the lattice points in a ball, shape (n_crystals, n)."""
-    return 1 + 4 * math.pi / 3 * reach**3 / geometry.volume[:, None]
+    return np.asarray(1 + 4 * math.pi / 3 * reach**3 / geometry.volume[:, None])
 
 
 def _count_waves(geometry: Geometry, reach: Array) -> Array:
@@ -179,7 +180,7 @@ def _count_waves(geometry: Geometry, reach: Array) -> Array:
     most = reach * geometry.lengths[:, :, None] / (2 * math.pi)
     box = (2 * np.floor(most) + 1).prod(axis=1)
     ball = reach**3 * geometry.volume[:, None] / (6 * math.pi**2)
-    return 0.5 * np.minimum(box, ball + 8)
+    return np.asarray(0.5 * np.minimum(box, ball + 8))
 
 
 def group(costs: Costs) -> tuple[list[list[int]], Array]:
