@@ -1,6 +1,7 @@
 """Crystals as graphs, and graphs as batches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 CHUNK = 2_000_000
 """Pairs of atoms looked at together when neighbours are searched (16 MB an array)."""
 
-LARGEST = 20_000_000
-"""Edges of the largest graph; a network needs about 1 kB for each."""
+BYTES_PER_EDGE = 3072
+"""What the networks need at the peak, measured and rounded up."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,7 @@ def neighbours(
     """
     cell, frac = crystal.cell, crystal.frac
     n_atoms = len(frac)
-    expected = n_atoms * (n_atoms / crystal.volume) * 4.19 * cutoff**3
-    if expected > LARGEST:
-        raise ResourceError(
-            f"about {expected:.1g} neighbours within {cutoff:g} Å: more than memory "
-            "allows; use a smaller cell of the same crystal, and check the unit of the "
-            "lattice vectors (Å)"
-        )
+    refuse_too_large(crystal, cutoff)
     # Planes of equal fractional coordinate lie 1/|b| apart, b a column of the inverse;
     # differences of positions are first brought into [-1/2, 1/2].
     spacing = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
@@ -102,6 +97,44 @@ def neighbours(
         np.concatenate(part) for part in zip(*found, strict=True)
     )
     return targets, sources, vectors
+
+
+def refuse_too_large(crystal: "Crystal", cutoff: float) -> None:
+    """Refuse a crystal whose graph would not fit into memory, before it is built.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any cell.
+    cutoff : float
+        Radius of the graph, in Å.
+
+    Raises
+    ------
+    ResourceError
+        With the memory that is needed and that is there.
+    """
+    n_edges = crystal.n_atoms**2 / crystal.volume * 4.19 * cutoff**3
+    needed, there = n_edges * BYTES_PER_EDGE, available_memory()
+    if needed > there:
+        raise ResourceError(
+            f"{crystal.n_atoms} atoms with about {n_edges:.2g} neighbours within "
+            f"{cutoff:g} Å need {needed / 2**30:.1f} GiB, and {there / 2**30:.1f} GiB are "
+            "free; use a smaller cell of the same crystal, and check the unit of the "
+            "lattice vectors (Å)"
+        )
+
+
+def available_memory() -> float:
+    """Return the memory in bytes that can be had without swapping; 8 GiB if unknown."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return 1024.0 * int(line.split()[1])
+    except OSError:
+        pass
+    return 8.0 * 2**30
 
 
 def nearest_neighbours(

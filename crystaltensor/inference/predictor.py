@@ -9,7 +9,7 @@ import torch
 from crystaltensor.crystals.crystal import SYMBOLS, Crystal
 from crystaltensor.crystals.io import as_crystal
 from crystaltensor.data.features import LAST_ELEMENT
-from crystaltensor.data.graphs import build_graph, collate
+from crystaltensor.data.graphs import build_graph, collate, refuse_too_large
 from crystaltensor.errors import ElementError, ModelError, ResourceError
 from crystaltensor.inference.models import (
     TrainedModel,
@@ -89,6 +89,7 @@ class Predictor:
         """
         crystal = as_crystal(structure)
         refuse_unknown_elements(crystal)
+        refuse_too_large(crystal, self.around.cutoff)
         symmetry = find_symmetry(crystal, symprec=symprec)
         row = self.model.row
         form = allowed_form(symmetry.rotations, row.index_symmetry, symbol=row.symbol)

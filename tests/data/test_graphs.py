@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.data.graphs import (
+    available_memory,
     build_graph,
     collate,
     nearest_neighbours,
@@ -122,9 +123,16 @@ def test_a_batch_numbers_pairs_and_crystals(silicon: Crystal, quartz: Crystal) -
     assert batch.density[0].item() == pytest.approx(8 / 5.431**3, rel=1e-6)
 
 
-def test_too_many_neighbours_are_refused_before_memory_is_asked_for() -> None:
-    """A thousand atoms within a few Å³: somebody wrote the cell in nm."""
-    points = np.stack(np.meshgrid(*[np.arange(12) / 12] * 3), axis=-1).reshape(-1, 3)
-    crystal = Crystal(9 * np.eye(3), points, np.full(len(points), 6))
-    with pytest.raises(ResourceError, match="more than memory allows; use a smaller"):
-        neighbours(crystal, 40.0)
+def test_what_does_not_fit_is_refused_before_memory_is_asked_for(
+    silicon: Crystal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is needed and what is there."""
+    monkeypatch.setattr("crystaltensor.data.graphs.available_memory", lambda: 2.0**17)
+    with pytest.raises(ResourceError, match=r"need 0\.0 GiB.* use a smaller cell"):
+        neighbours(silicon, 8.0)
+    assert len(neighbours(silicon, 3.0)[0]) == 8
+
+
+def test_available_memory_is_plausible() -> None:
+    """Of this machine, in bytes."""
+    assert 2**26 < available_memory() < 2**46
