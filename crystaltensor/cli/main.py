@@ -11,7 +11,9 @@ from crystaltensor.errors import CrystalTensorError
 
 COMMANDS = {
     "predict": "Predict a tensor property of a crystal.",
+    "symmetrize": "Say what symmetry allows of a tensor, and project it.",
     "train": "Train a model on a data set.",
+    "featurize": "Sum pair potentials over all periodic images.",
 }
 """Name to one line of help; each lives in a module of its name."""
 

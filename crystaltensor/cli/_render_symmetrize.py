@@ -1,0 +1,470 @@
+"""How projected tensors and allowed forms are shown."""
+
+import json
+from dataclasses import asdict
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crystaltensor.cli._render import VOIGT, as_json_line, number, unit_of, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crystaltensor.symmetry.structures import SymmetrizedCrystal
+    from crystaltensor.workflows.scan import ScanRow
+    from crystaltensor.workflows.symmetrized import Symmetrized
+    from crystaltensor.workflows.targets import Target
+
+    Floats = NDArray[np.float64]
+
+FRAMES = {
+    "input": "Cartesian axes of the file",
+    "ieee": "IEEE 176-1987 crystal axes",
+    "standard": "axes of spglib's standardised cell",
+}
+_MANY = 12  # independent components beyond this fill a screen with sums
+_SHOWN = 12
+
+
+def symmetrized(
+    found: "Symmetrized", *, as_json: bool, written: "SymmetrizedCrystal | None" = None
+) -> None:
+    """Show what symmetry allows, and what it makes of a tensor."""
+    if as_json:
+        record = found.as_dict()
+        if written is not None:
+            record["structure"] = {
+                "largest_displacement": written.largest_displacement,
+                "mean_displacement": written.mean_displacement,
+                "strain": written.strain,
+            }
+        as_json_line(record)
+        return
+    console = Console(highlight=False)
+    _header(console, found)
+    for note in found.notes:
+        console.print(f"[cyan]Note:[/] {escape(note)}.", soft_wrap=True)
+    if found.tensor is None:
+        _forms(console, found)
+    else:
+        _tensor(console, found)
+        _derived(console, found)
+    _frame(console, found)
+    if written is not None:
+        console.print(
+            f"Symmetrised structure: atoms moved by {number(written.mean_displacement)} Å "
+            f"(rms), {number(written.largest_displacement)} Å at most; the cell is "
+            f"strained by {number(written.strain)}."
+        )
+    warn(found.warnings)
+    _suspicions(found)
+
+
+def _header(console: Console, found: "Symmetrized") -> None:
+    """Say which crystal, and which tensor."""
+    if found.read is not None and found.symmetry is not None:
+        crystal, group = found.read.crystal, found.symmetry
+        console.print(
+            f"[bold]{escape(crystal.formula)}[/], {crystal.n_atoms} atoms, space group "
+            f"{group.symbol} ({group.number}), class {found.point_group} "
+            f"[dim](symprec {group.symprec:g} Å)[/]"
+        )
+    else:
+        console.print(f"Class [bold]{found.point_group}[/]")
+    title = found.target.row.title
+    console.print(f"{title[0].upper()}{escape(title[1:])}\n")
+
+
+def _forms(console: Console, found: "Symmetrized") -> None:
+    """Show the allowed form, in the frame asked for and in IEEE axes."""
+    row = found.target.row
+    if row.per_atom:
+        console.print(
+            "Each atom has a tensor of its own: its form follows from the site symmetry. "
+            "Give the tensors to project them."
+        )
+        return
+    if found.forbidden:
+        console.print(f"Exactly zero: {escape(found.forbidden)}.\n")
+        return
+    count = found.form.n_independent
+    many = "component" if count == 1 else "components"
+    names = ", ".join(found.ieee_form.independent)
+    if found.frame != "ieee":
+        same = found.form.rows() == found.ieee_form.rows()
+        title = f"Allowed form in the {FRAMES[found.frame]}"
+        if same:
+            title += ", which are IEEE axes as far as the form can tell"
+        console.print(_form_table(found, title, ieee=False))
+        if same:
+            console.print(f"{count} independent {many}: {escape(names)}\n")
+            return
+    console.print(_form_table(found, "Allowed form in IEEE axes", ieee=True))
+    console.print(f"{count} independent {many}: {escape(names)}\n")
+
+
+def _form_table(found: "Symmetrized", title: str, *, ieee: bool) -> Table:
+    """Lay out zeros, equalities and signs."""
+    form = found.ieee_form if ieee else found.form
+    crowded = max(len(entry) for row in form.rows() for entry in row) > 24
+    rows = form.rows()
+    if crowded:  # in odd axes a sum of many terms helps no one
+        title += "; * is a combination of several components"
+        rows = [["*" if len(entry) > 24 else entry for entry in row] for row in rows]
+    return _table(rows, title)
+
+
+def _table(rows: "Sequence[Sequence[str]]", title: str) -> Table:
+    """Lay out entries under the names of their indices."""
+    n_rows, n_columns = len(rows), len(rows[0])
+    wide = max(sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)), 20)
+    # A title wider than its table would be broken.
+    caption = title if len(title) <= wide else title.replace(" in the ", " in the\n", 1)
+    table = Table(
+        title=f"[bold]{caption}[/]", box=box.SIMPLE_HEAD, title_justify="left"
+    )
+    table.add_column("")
+    for name in _labels(n_columns):
+        table.add_column(name, justify="right")
+    for name, row in zip(_labels(n_rows), rows, strict=True):
+        cells = ("[dim]0[/]" if cell == "0" else escape(cell) for cell in row)
+        table.add_row(f"[bold]{name}[/]", *cells)
+    return table
+
+
+def _labels(length: int) -> list[str]:
+    """Name the rows or columns of a table."""
+    if length == 6:
+        return list(VOIGT)
+    known = {1: 0, 3: 1, 9: 2, 27: 3}
+    return ["".join(axes) for axes in product("xyz", repeat=known[length])]
+
+
+def _numbers(matrix: "Floats") -> list[list[str]]:
+    """Write a matrix; what rounds to zero beside the rest is zero."""
+    tiny = 1e-10 * float(abs(matrix).max())
+    return [
+        [number(0.0 if abs(value) <= tiny else value) for value in row]
+        for row in matrix
+    ]
+
+
+def _tensor(console: Console, found: "Symmetrized") -> None:
+    """Show a tensor before and after, side by side where there is room."""
+    target, unit = found.target, unit_of(found.target.row.unit)
+    suffix = f" in{unit}" if unit else ""
+    if target.row.per_atom:
+        _atoms(console, found)
+    elif found.given is not None and found.tensor is not None:
+        tables = [
+            _table(_numbers(found.matrix(tensor)), f"{name}{suffix}")
+            for name, tensor in (("Given", found.given), ("Projected", found.tensor))
+        ]
+        console.print(Columns(tables, padding=(0, 4)))
+    left = found.symmetry_residual
+    if left is None:
+        console.print("The tensor is zero.")
+    else:
+        console.print(f"Symmetry residual ‖T − PT‖/‖T‖ = [bold]{number(left)}[/]")
+    if found.forbidden:
+        console.print(f"It must be exactly zero: {escape(found.forbidden)}.")
+    elif found.components:
+        named = [
+            f"{name} = {number(value)}" for name, value in found.components.items()
+        ]
+        many = "component" if len(named) == 1 else "components"
+        console.print(f"{len(named)} independent {many}: {', '.join(named)}{unit}")
+    _violations(console, found)
+    console.print()
+
+
+def _violations(console: Console, found: "Symmetrized") -> None:
+    """List the entries that the crystal does not allow to be what they are."""
+    if found.forbidden or not found.violations:
+        return
+    console.print("\nEntries that symmetry changes most:")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("entry", "given", "projected"):
+        table.add_column(name, justify="right")
+    table.add_column("must be")
+    for one in found.violations[:_SHOWN]:
+        rule = one.rule if len(one.rule) < 40 else "a combination"
+        rule = "independent" if rule == one.name else rule
+        table.add_row(one.name, number(one.given), number(one.projected), escape(rule))
+    console.print(table)
+    if len(found.violations) > _SHOWN:
+        console.print(
+            f"[dim]and {len(found.violations) - _SHOWN} more (--json lists all)[/]"
+        )
+
+
+def _atoms(console: Console, found: "Symmetrized") -> None:
+    """Show the tensors of the inequivalent atoms."""
+    if found.given is None or found.tensor is None or found.symmetry is None:
+        return
+    symmetry = found.symmetry
+    table = Table(
+        title="[bold]Tensors of the inequivalent atoms, in e[/]",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+    )
+    for name in ("atom", "site", "", "x", "y", "z", "", "x", "y", "z"):
+        table.add_column(name, justify="right")
+    table.columns[2].header, table.columns[6].header = "given", "projected"
+    for atom in sorted(set(symmetry.equivalent_atoms.tolist())):
+        before, after = _numbers(found.given[atom]), _numbers(found.tensor[atom])
+        for axis, name in enumerate("xyz"):
+            head = (
+                f"{symmetry.crystal.symbols[atom]}{atom + 1}",
+                symmetry.site_symmetries[atom],
+            )
+            table.add_row(
+                *(head if axis == 0 else ("", "")),
+                name,
+                *before[axis],
+                name,
+                *after[axis],
+                end_section=axis == 2,
+            )
+    console.print(table)
+
+
+def _derived(console: Console, found: "Symmetrized") -> None:
+    """Show what follows from the tensors."""
+    derived = found.derived
+    lines = [
+        *_dielectric_lines(derived),
+        *_elastic_lines(derived),
+        *_piezo_lines(found),
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    extremes = _extremes_table(derived)
+    if extremes is not None:
+        console.print(extremes)
+    if "d" in derived:
+        rows = [[number(value) for value in row] for row in derived["d"]["voigt"]]
+        console.print(_table(rows, "d = e·S in pC/N, strain Voigt form"))
+    if lines:
+        console.print()
+
+
+def _dielectric_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
+    """Principal values and refractive indices."""
+    for name, title in (
+        ("dielectric_principal", "Principal ε^∞"),
+        ("dielectric_total_principal", "Principal ε⁰"),
+    ):
+        if name in derived:
+            values = ", ".join(number(value) for value in derived[name]["values"])
+            yield f"{title}: {values}"
+    if "refractive_indices" in derived:
+        found = derived["refractive_indices"]
+        values = ", ".join(number(value) for value in found["values"])
+        yield f"Refractive indices: {values} (birefringence {number(found['birefringence'])})"
+
+
+def _elastic_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
+    """Moduli, stability and extremes."""
+    if "moduli" in derived:
+        m = derived["moduli"]
+        for name, key in (("Bulk", "bulk"), ("Shear", "shear")):
+            parts = (number(m[f"{key}_{kind}"]) for kind in ("voigt", "reuss", "hill"))
+            voigt, reuss, hill = parts
+            yield f"{name} modulus: {hill} GPa (Hill), {voigt} (Voigt), {reuss} (Reuss)"
+        yield (
+            f"Young's modulus {number(m['young'])} GPa, Poisson ratio "
+            f"{number(m['poisson'])} (Hill), anisotropy A_U {number(m['universal_anisotropy'])}"
+        )
+    if "stability" in derived:
+        born = derived["stability"]
+        word = "Born stable" if born["stable"] else "[red]Born unstable[/]"
+        yield f"{word}: margin {number(born['margin'])} GPa"
+
+
+def _extremes_table(derived: Any) -> Table | None:  # noqa: ANN401 - plain values
+    """Extremes over all directions."""
+    titles = {
+        "longitudinal_e": "longitudinal e",
+        "longitudinal_d": "longitudinal d",
+        "young": "Young's modulus",
+        "shear": "shear modulus",
+        "poisson": "Poisson ratio",
+        "linear_compressibility": "linear compressibility",
+    }
+    found = [key for key in titles if key in derived]
+    if not found:
+        return None
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, justify in (("over all directions", "left"), ("", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("value", justify="right")
+    for name in ("along n", "and m"):
+        table.add_column(name)
+    for key in found:
+        ends = [name for name in ("min", "max") if name in derived[key]]
+        unit = unit_of(derived[key]["unit"])
+        rows = [(name, derived[key][name]) for name in ends] or [("max", derived[key])]
+        for place, (name, end) in enumerate(rows):
+            table.add_row(
+                titles[key] + (f",{unit}" if unit else "") if place == 0 else "",
+                name,
+                number(end["value"]),
+                _direction(end["direction"]),
+                _direction(end["across"]) if "across" in end else "",
+            )
+    return table
+
+
+def _piezo_lines(found: "Symmetrized") -> "Iterable[str]":
+    """Largest longitudinal effects, and the norm."""
+    derived = found.derived
+    symbol, unit = found.target.row.symbol, unit_of(found.target.row.unit)
+    if not found.target.row.per_atom:
+        yield f"‖{symbol}‖ = {number(derived['norm'])}{unit}"
+
+
+def _direction(vector: "Sequence[float]") -> str:
+    """Write a unit vector; brackets would be read as markup."""
+    return "(" + " ".join(f"{value:.3f}".removesuffix(".000") for value in vector) + ")"
+
+
+def _frame(console: Console, found: "Symmetrized") -> None:
+    """Say which axes the numbers are for."""
+    if found.read is None:
+        console.print(f"[dim]Frame: {FRAMES['ieee']}[/]")
+        return
+    console.print(f"[dim]Frame: {FRAMES[found.frame]}; lattice of the file (Å)[/]")
+    for name, vector in zip("abc", found.read.crystal.cell, strict=True):
+        entries = "".join(f"{value:12.5f}" for value in vector)
+        console.print(f"[dim]  {name}{entries}[/]")
+    if found.rotation is not None:
+        console.print("[dim]Axes of the frame, in the axes of the file[/]")
+        for name, vector in zip("XYZ", found.rotation, strict=True):
+            entries = "".join(f"{value:12.6f}" for value in vector)
+            console.print(f"[dim]  {name}{entries}[/]")
+
+
+def _suspicions(found: "Symmetrized") -> None:
+    """Say which mistakes would explain a large residual."""
+    console = Console(stderr=True, highlight=False)
+    left = found.symmetry_residual
+    if left is None or left <= 0.01:
+        return
+    if found.forbidden:
+        return
+    if not found.suspicions:
+        console.print(
+            f"[yellow]Warning:[/] the symmetry residual is large ({number(left)}), and no "
+            "usual mistake (frame, axis order, Voigt order, factors) explains it; "
+            "try --scan-symprec"
+        )
+        return
+    console.print(
+        f"[yellow]Warning:[/] the symmetry residual is large ({number(left)}). It would be"
+    )
+    for one in found.suspicions:
+        hint = f" ({one.hint})" if one.hint else ""
+        console.print(f"  {number(one.residual)} if {escape(one.what)}{escape(hint)}")
+
+
+def scan(rows: "Sequence[ScanRow]", target: "Target", *, as_json: bool) -> None:
+    """Show what each tolerance gives."""
+    if as_json:
+        as_json_line(
+            {"property": target.row.name, "scan": [asdict(row) for row in rows]}
+        )
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("symprec (Å)", "number", "space group", "class", "constants"):
+        table.add_column(name, justify="right")
+    table.add_column("off by (Å)", justify="right")
+    if any(row.symmetry_residual is not None for row in rows):
+        table.add_column("residual", justify="right")
+    for row in rows:
+        if row.error:
+            table.add_row(f"{row.symprec:g}", "-", escape(row.error[:40]))
+            continue
+        cells = [
+            f"{row.symprec:g}",
+            str(row.number),
+            row.symbol,
+            row.point_group,
+            str(row.n_independent),
+            f"{row.deviation:.1e}",
+        ]
+        if row.symmetry_residual is not None:
+            cells.append(f"{row.symmetry_residual:.3g}")
+        table.add_row(*cells)
+    Console(highlight=False).print(table)
+
+
+def batch(results: "Iterable[dict[str, Any]]", output: str | None) -> int:
+    """Write one JSON line per result; 3 if some failed, 1 if all did."""
+    from crystaltensor.crystals.writing import replacing
+
+    counts = {"ok": 0, "error": 0}
+
+    def lines() -> "Iterable[str]":
+        for record in results:
+            counts[str(record["status"])] += 1
+            yield json.dumps(record, ensure_ascii=False)
+
+    if output is None:
+        for line in lines():
+            click.echo(line)
+    else:
+        with (
+            replacing(output) as partial,
+            partial.open("w", encoding="utf-8") as stream,
+        ):
+            stream.writelines(line + "\n" for line in lines())
+    failed, done = counts["error"], counts["ok"]
+    if failed:
+        click.echo(f"{failed} of {failed + done} inputs failed", err=True)
+    if failed and not done:
+        return 1
+    return 3 if failed else 0
+
+
+def many(
+    tensors: "Floats",
+    residuals: "Floats",
+    target: "Target",
+    output: str | None,
+    notation: str | None,
+) -> None:
+    """Write many tensors of one crystal: to a .npy file, or as JSON lines."""
+    import numpy as np
+
+    from crystaltensor.crystals.writing import replacing
+    from crystaltensor.workflows.tensor_output import in_notation
+
+    values = in_notation(tensors, target, notation or "full")
+    if output is not None and output.endswith(".npy"):
+        with replacing(output) as partial, partial.open("wb") as stream:
+            np.save(stream, values, allow_pickle=False)
+        worst = float(np.nanmax(residuals)) if np.isfinite(residuals).any() else 0.0
+        click.echo(f"{len(values)} tensors projected, largest residual {worst:.3g}")
+        return
+    key = {"full": "tensor"}.get(notation or "full", notation or "full")
+    records = (
+        {
+            "property": target.row.name,
+            key: value.tolist(),
+            "symmetry_residual": None if np.isnan(left) else float(left),
+            "status": "ok",
+        }
+        for value, left in zip(values, residuals, strict=True)
+    )
+    batch(records, output)
