@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import GraphBatch
-from crystaltensor.nn.heads import TensorHead
+from crystaltensor.nn.heads import SiteHead, TensorHead
 from crystaltensor.nn.layers import BondTensors, Convolution
 from crystaltensor.nn.links import make_link
 
@@ -46,6 +46,8 @@ class GMTNetConfig:
     lower_bound : float, optional
         All eigenvalues of the tensor are made to be above this, in the unit of the
         labels.
+    per_atom : bool
+        Whether there is one tensor for each atom; those of a crystal then sum to zero.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class GMTNetConfig:
     n_neighbours: float = 40.0
     dropout: float = 0.0
     lower_bound: float | None = None
+    per_atom: bool = False
 
     def __post_init__(self) -> None:
         for name in ("channels", "n_layers", "n_radial", "n_pooled"):
@@ -77,7 +80,7 @@ class GMTNetConfig:
 
 
 class GMTNet(nn.Module):
-    """Predict one tensor per crystal, equivariant under O(3) and exactly symmetric.
+    """Predict a tensor per crystal or per atom, equivariant under O(3).
 
     Parameters
     ----------
@@ -109,7 +112,8 @@ class GMTNet(nn.Module):
             )
             for index in range(config.n_layers)
         )
-        self.head = TensorHead(
+        head = SiteHead if config.per_atom else TensorHead
+        self.head = head(
             config.index_symmetry, l_max, c, config.n_pooled, dropout=config.dropout
         )
         rank = len(config.index_symmetry.split("=")[0])
@@ -120,7 +124,10 @@ class GMTNet(nn.Module):
         self.link.calibrate(labels)
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        """Return Cartesian tensors, shape (n_crystals, 3, ..., 3), in the label's unit."""
+        """Return Cartesian tensors in the label's unit, one per crystal or per atom.
+
+        Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3).
+        """
         scalars = self.embed(self.element_features[batch.numbers - 1])
         n_components = (self.config.l_max + 1) ** 2
         natural = scalars.new_zeros(n_components, *scalars.shape)

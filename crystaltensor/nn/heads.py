@@ -1,4 +1,4 @@
-"""From the features of atoms to the tensor of a crystal."""
+"""From the features of atoms to the tensor of a crystal, or of each of its atoms."""
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +6,42 @@ from torch import Tensor, nn
 from crystaltensor.nn.angular import degree_sizes
 from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.symmetry.irreps import tensor_irreps
+
+
+class IrrepMixer(nn.Module):
+    """Mix channels of irreducible features to the irreducible parts of a tensor.
+
+    Parameters
+    ----------
+    index_symmetry : str
+        Of the tensor.
+    """
+
+    basis: Tensor  # (n_components, 3^rank)
+
+    def __init__(self, index_symmetry: str) -> None:
+        super().__init__()
+        irreps = tensor_irreps(index_symmetry)
+        self.parts = list(zip(irreps.degrees, irreps.pseudo, strict=True))
+        self.kinds = sorted(set(self.parts))
+        self.shape = irreps.basis.shape[1:]
+        basis = torch.tensor(irreps.basis).flatten(1)
+        self.register_buffer("basis", basis, persistent=False)
+
+    def forward(
+        self, features: dict[tuple[int, bool], Tensor], weights: Tensor
+    ) -> Tensor:
+        """Map features (n, 2l + 1, c) of each kind to tensors (n, 3, ..., 3).
+
+        The weights (n, n_parts * c) are scalars of the same atoms or crystals.
+        """
+        split = weights.view(len(weights), len(self.parts), -1, 1)
+        parts = [
+            (features[kind] @ split[:, index]).squeeze(-1)
+            for index, kind in enumerate(self.parts)
+        ]
+        flat = torch.cat(parts, dim=1) @ self.basis.to(weights.dtype)
+        return flat.view(-1, *self.shape)
 
 
 class TensorHead(nn.Module):
@@ -25,8 +61,6 @@ class TensorHead(nn.Module):
         Share of the hidden scalars that are left out in each training step.
     """
 
-    basis: Tensor  # (n_components, 3^rank)
-
     def __init__(
         self,
         index_symmetry: str,
@@ -38,17 +72,14 @@ class TensorHead(nn.Module):
     ) -> None:
         super().__init__()
         c, p = channels, n_pooled
-        irreps = tensor_irreps(index_symmetry)
-        self.parts = list(zip(irreps.degrees, irreps.pseudo, strict=True))
-        self.kinds = sorted(set(self.parts))
+        self.mixer = IrrepMixer(index_symmetry)
+        self.kinds = self.mixer.kinds
         self.sizes = degree_sizes(l_max)
-        self.shape = irreps.basis.shape[1:]
-        basis = torch.tensor(irreps.basis).flatten(1)
-        self.register_buffer("basis", basis, persistent=False)
         self.norm = nn.LayerNorm(c)
         self.pool = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)
         self.atom_gates = _perceptron(c, c, p * len(self.kinds), dropout)
-        self.crystal_weights = _perceptron(c + 1, c, p * len(self.parts), dropout)
+        n_weights = p * len(self.mixer.parts)
+        self.crystal_weights = _perceptron(c + 1, c, n_weights, dropout)
 
     def forward(
         self, scalars: Tensor, natural: Tensor, pseudo: Tensor, batch: GraphBatch
@@ -65,13 +96,52 @@ class TensorHead(nn.Module):
         summary = crystal_mean(scalars, batch)
         density = torch.log(batch.density * 20).unsqueeze(1)  # 0 at 20 Å³ an atom
         weights = self.crystal_weights(torch.cat([summary, density], dim=1))
-        weights = weights.view(batch.n_crystals, len(self.parts), -1, 1)
-        parts = [
-            (pooled[kind] @ weights[:, index]).squeeze(-1)
-            for index, kind in enumerate(self.parts)
-        ]
-        flat = torch.cat(parts, dim=1) @ self.basis.to(scalars.dtype)
-        return flat.view(-1, *self.shape)
+        tensors: Tensor = self.mixer(pooled, weights)
+        return tensors
+
+
+class SiteHead(nn.Module):
+    """Mix irreducible features of each atom to its tensor; the mean of a crystal is zero.
+
+    That is the acoustic sum rule of Born effective charges. Atoms on equivalent sites
+    have equivalent tensors because the features are equivariant.
+
+    Parameters
+    ----------
+    index_symmetry, l_max, channels, n_pooled, dropout
+        As for `TensorHead`.
+    """
+
+    def __init__(
+        self,
+        index_symmetry: str,
+        l_max: int,
+        channels: int,
+        n_pooled: int,
+        *,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        c, p = channels, n_pooled
+        self.mixer = IrrepMixer(index_symmetry)
+        self.kinds = self.mixer.kinds
+        self.sizes = degree_sizes(l_max)
+        self.norm = nn.LayerNorm(c)
+        self.select = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)
+        n_weights = p * len(self.mixer.parts)
+        self.atom_weights = _perceptron(c, c, n_weights, dropout)
+
+    def forward(
+        self, scalars: Tensor, natural: Tensor, pseudo: Tensor, batch: GraphBatch
+    ) -> Tensor:
+        """Return Cartesian tensors (n_atoms, 3, ..., 3)."""
+        by_degree = natural.split(self.sizes), pseudo.split(self.sizes)
+        selected = {
+            (degree, is_pseudo): select(by_degree[is_pseudo][degree]).transpose(0, 1)
+            for select, (degree, is_pseudo) in zip(self.select, self.kinds, strict=True)
+        }
+        tensors: Tensor = self.mixer(selected, self.atom_weights(self.norm(scalars)))
+        return tensors - crystal_mean(tensors, batch)[batch.crystal]
 
 
 def crystal_mean(features: Tensor, batch: GraphBatch) -> Tensor:

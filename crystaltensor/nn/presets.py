@@ -51,10 +51,12 @@ def network_config(
     if preset not in CONFIGS:
         raise ConfigError(f"[network]: unknown preset {preset!r}; known: {[*CONFIGS]}")
     kind = CONFIGS[preset]
+    if kind is PaperConfig and row.per_atom:
+        raise ConfigError(f"[network]: the published network has no {row.name}")
     fixed: dict[str, Any] = {"index_symmetry": row.index_symmetry}
     if kind is GMTNetConfig:
         given = {"l_max": row.rank, **given}
-        fixed["lower_bound"] = row.lower_bound
+        fixed |= {"lower_bound": row.lower_bound, "per_atom": row.per_atom}
     check_fields(given, kind, source="[network]", fixed=fixed)
     try:
         return kind(**fixed, **given)

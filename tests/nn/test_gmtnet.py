@@ -15,6 +15,8 @@ from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.nn.gmtnet import GMTNet, GMTNetConfig
 from crystaltensor.properties import PIEZO
 from crystaltensor.symmetry.notation import rotate
+from crystaltensor.symmetry.operations import find_symmetry
+from crystaltensor.symmetry.sites import project_site_tensors
 
 MakeBatch = Callable[..., GraphBatch]
 
@@ -338,6 +340,26 @@ def test_a_degree_below_the_rank_is_refused() -> None:
         GMTNetConfig("ijk=ikj", l_max=2)
     with pytest.raises(ConfigError, match="channels must be at least 1"):
         GMTNetConfig("ijk=ikj", channels=0)
+
+
+def test_tensors_of_atoms_turn_with_the_crystal_and_sum_to_zero(
+    make_batch: MakeBatch, quartz: Crystal
+) -> None:
+    """Born charges: Z*(Rx) = R Z*(x) Rᵀ, equivalent atoms alike, no net charge."""
+    torch.manual_seed(0)
+    config = GMTNetConfig("ij", channels=8, l_max=2, n_radial=5, per_atom=True)
+    net = GMTNet(config, element_features()).double().eval()
+    options = {"index_symmetry": "ij", "symmetric": False}
+    plain = run(net, make_batch(quartz, **options))
+    assert plain.shape == (9, 3, 3)
+    np.testing.assert_allclose(plain.sum(axis=0), 0, atol=1e-12)
+    assert np.abs(plain - plain.swapaxes(1, 2)).max() > 1e-3
+    rotation = random_rotation(7, improper=True)
+    moved = run(net, make_batch(turned(quartz, rotation), **options))
+    np.testing.assert_allclose(moved, rotate(plain, rotation, rank=2), atol=1e-11)
+    symmetry = find_symmetry(quartz)
+    projected = project_site_tensors(plain, symmetry)
+    np.testing.assert_allclose(projected, plain, atol=1e-6)
 
 
 def test_the_network_prints_its_shape() -> None:
