@@ -113,17 +113,33 @@ def lattice_sums(
     return _assemble(parts, mixing, n_atoms, tolerance)
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that is out of reach in float64, or pointless.
+
+    Parameters
+    ----------
+    tolerance : float
+        Largest truncation error.
+
+    Raises
+    ------
+    ConfigError
+        If it lies outside of `TOLERANCE_RANGE`.
+    """
+    low, high = TOLERANCE_RANGE
+    if not low <= tolerance <= high:
+        raise ConfigError(
+            f"tolerance must lie between {low:g} and {high:g}, not {tolerance}"
+        )
+
+
 def _check_settings(
     potentials: Sequence[Potential], tolerance: float, chunk_size: int | None
 ) -> None:
     """Refuse settings that make no sense."""
     if not potentials:
         raise ShapeError("there is no potential to sum")
-    low, high = TOLERANCE_RANGE
-    if not low <= tolerance <= high:
-        raise ConfigError(
-            f"tolerance must lie between {low:g} and {high:g}, not {tolerance}"
-        )
+    check_tolerance(tolerance)
     if chunk_size is not None and chunk_size < 1:
         raise ConfigError(f"chunk_size must be positive, not {chunk_size}")
 
