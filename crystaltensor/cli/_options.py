@@ -1,5 +1,6 @@
 """Options that several subcommands share."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -9,7 +10,33 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
-STRUCTURE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer click
+    """A file with a crystal, ``FILE#2`` for the third of several, or ``-``."""
+
+    name = "file"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """Refuse what is not there; the reader says the rest.
+
+        Raises
+        ------
+        BadParameter
+            If there is no such file.
+        """
+        path, _, index = value.rpartition("#")
+        if value == "-" or Path(value).is_file() or (index and Path(path).is_file()):
+            return value
+        what = "is a folder" if Path(value).is_dir() else "does not exist"
+        raise click.BadParameter(f"{value!r} {what}.", ctx, param)
+
+
+STRUCTURE = StructureFile()
 
 
 def symprec(command: Command) -> Command:

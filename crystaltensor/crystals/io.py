@@ -225,7 +225,8 @@ def _prefixed(name: str, item: Item) -> Item:
 
 def _named(name: str, error: CrystalTensorError) -> CrystalTensorError:
     """Put a name in front of a message, and keep it to one line."""
-    named = type(error)(f"{name}: {' '.join(str(error).split())}")
+    where = "standard input" if name == "-" else name
+    named = type(error)(f"{where}: {' '.join(str(error).split())}")
     named.__cause__ = error.__cause__
     return named
 

@@ -179,3 +179,16 @@ def test_a_model_of_another_property_is_refused(
         main(["predict", str(ALN), "--property", "elastic", "--model", str(folder)])
     assert ended.value.code == 1
     assert "predicts piezo, not elastic" in capsys.readouterr().err
+
+
+def test_one_of_several_structures_is_picked_by_its_index(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Counted from zero; without an index the way out is told."""
+    several = str(EXAMPLES / "zincblende.extxyz")
+    code, _, err = run(capsys, several)
+    assert code == 1
+    assert "holds 4 structures" in err
+    code, out, _ = run(capsys, f"{several}#1", "--json")
+    assert code == 0
+    assert json.loads(out)["source"] == f"{several}#1"

@@ -137,7 +137,7 @@ def test_streams_and_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert read_single("-").source == "-"
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(FormatError, match=r"^-: is empty"):
+    with pytest.raises(FormatError, match=r"^standard input: is empty"):
         read_single("-")
 
 
