@@ -23,7 +23,7 @@ import math
 import numpy as np
 import torch
 
-from crystaltensor.lattice.cells import Array, Geometry, counting_polynomials
+from crystaltensor.lattice.cells import Array, Geometry
 from crystaltensor.lattice.kernels import Kernel, Shell
 
 
@@ -44,7 +44,7 @@ def gaussian_moments(u: Array) -> Array:
     """
     erfcx = torch.special.erfcx(torch.from_numpy(u)).numpy()
     first = u + 0.5 * math.sqrt(math.pi) * erfcx
-    return np.stack([np.ones_like(u), first, u**2 + 1, u**3 + 1.5 * first])
+    return np.array([np.ones_like(u), first, u**2 + 1, u**3 + 1.5 * first])
 
 
 def exponential_moments(u: Array) -> Array:
@@ -64,7 +64,7 @@ def exponential_moments(u: Array) -> Array:
     """
     first = u + 1
     second = u**2 + 2 * first
-    return np.stack([np.ones_like(u), first, second, u**3 + 3 * second])
+    return np.array([np.ones_like(u), first, second, u**3 + 3 * second])
 
 
 def real_bounds(
@@ -88,12 +88,12 @@ def real_bounds(
     ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = _tail(geometry.heights * eta, gaussian_moments(u))
+    tail = _tail(geometry.counts, eta, gaussian_moments(u))
     shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
     parts = [
         kernel.real(shell, width).numpy() * eta**kernel.dimension for kernel in kernels
     ]
-    return tail * np.stack(parts)
+    return np.asarray(tail * np.array([np.broadcast_to(p, tail.shape) for p in parts]))
 
 
 def direct_bounds(kernel: Kernel, geometry: Geometry, u: Array) -> Array:
@@ -113,7 +113,7 @@ def direct_bounds(kernel: Kernel, geometry: Geometry, u: Array) -> Array:
     ndarray, shape (1, n_crystals, n)
         In the unit of the kernel.
     """
-    tail = _tail(geometry.heights * kernel.decay, exponential_moments(u))
+    tail = _tail(geometry.counts, kernel.decay, exponential_moments(u))
     shell = Shell(torch.from_numpy((u / kernel.decay) ** 2))
     values: Array = tail[None] * kernel.bare(shell, 1.0).numpy()
     return values
@@ -140,16 +140,18 @@ def reciprocal_bounds(
     ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = _tail(math.pi / (geometry.heights * eta), gaussian_moments(u))
+    tail = _tail(geometry.reciprocal_counts, 0.5 / eta, gaussian_moments(u))
     tail /= geometry.volume[:, None]
     shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
     parts = [
         kernel.reciprocal(shell, width).numpy() * eta ** (kernel.dimension - 3.0)
         for kernel in kernels
     ]
-    return tail * np.stack(parts)
+    return np.asarray(tail * np.array([np.broadcast_to(p, tail.shape) for p in parts]))
 
 
-def _tail(heights: Array, moments: Array) -> Array:
+def _tail(counts: Array, scale: Array | float, moments: Array) -> Array:
     """Bound the sum beyond the cutoffs over the value there, shape (n_crystals, n)."""
-    return np.asarray((counting_polynomials(heights) @ moments).min(axis=0))
+    # Radii are in units of 1/scale, and so are the coefficients of their powers.
+    reduced = counts * (1 / np.asarray(scale)) ** np.arange(4)
+    return np.asarray((reduced @ moments).min(axis=0))

@@ -62,12 +62,22 @@ class Geometry:
         g = self.gram
         area = np.sqrt(g[:, 0, 0] * g[:, 1, 1] - g[:, 0, 1] ** 2)
         first, last = self.lengths[:, 0], self.spacing[:, 2]
-        return np.stack([first, area / first, last], axis=1)
+        return np.array([first, area / first, last]).T
 
     @cached_property
     def volume(self) -> Array:
         """Volumes in Å³, shape (n_crystals,)."""
         return np.asarray(self.heights.prod(axis=1))
+
+    @cached_property
+    def counts(self) -> Array:
+        """Counting polynomials of the lattices, shape (2, n_crystals, 4)."""
+        return counting_polynomials(self.heights)
+
+    @cached_property
+    def reciprocal_counts(self) -> Array:
+        """Counting polynomials of the reciprocal lattices, shape (2, n_crystals, 4)."""
+        return counting_polynomials(2 * math.pi / self.heights)
 
     @cached_property
     def corner(self) -> Array:
@@ -95,7 +105,7 @@ def counting_polynomials(heights: Array) -> Array:
     density = 4 * math.pi / 3 / heights.prod(axis=1)
     layers = [np.ones_like(a), a + b + c, a * b + b * c + c * a, a * b * c]
     ball = [density * rho**3, 3 * density * rho**2, 3 * density * rho, density]
-    return np.stack([np.stack(layers, axis=1), np.stack(ball, axis=1)])
+    return np.array([layers, ball]).swapaxes(1, 2)
 
 
 def reduce_cells(cells: Array) -> Array:
@@ -146,7 +156,7 @@ def _shortening_step(gram: Array) -> Array:
     area = gram[:, 0, 0] * gram[:, 1, 1] - gram[:, 0, 1] ** 2
     one = gram[:, 1, 1] * gram[:, 0, 2] - gram[:, 0, 1] * gram[:, 1, 2]
     two = gram[:, 0, 0] * gram[:, 1, 2] - gram[:, 0, 1] * gram[:, 0, 2]
-    plane = -np.round(np.stack([one, two, 0 * area], axis=1) / area[:, None])
+    plane = -np.round(np.array([one, two, 0 * area]) / area).T
     tries = plane[:, None] + _NEAR  # (n_crystals, 9, 3)
     squares = ((tries @ gram) * tries).sum(axis=2)
     # One vector changes at a time, so that each step is surely unimodular and shorter.

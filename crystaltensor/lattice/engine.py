@@ -16,6 +16,9 @@ from crystaltensor.lattice.plan import Batch
 _ROUNDING = 32.0
 """Units of round-off, on the safe side, in a sum relative to the size of its terms."""
 
+_ROUNDING_PER_POWER = 6.0
+"""More of them for each power of the distance, which multiplies its relative error."""
+
 _BLOCK = 64
 """Columns per matrix product; only one half of a symmetric product is needed."""
 
@@ -88,13 +91,12 @@ def sum_batch(
             total = torch.cat([total[:, :1] + 1, total[:, 1:]], dim=1)
             size = size + 1
         sums.append(total)
-        sizes.append(size)
+        sizes.append(size * (_ROUNDING + _ROUNDING_PER_POWER * kernel.dimension))
     size = torch.stack(sizes, dim=1).to("cpu", torch.float64)
-    rounding = torch.finfo(cells.dtype).eps * _ROUNDING
     return BatchSums(
         members=batch.members,
         matrices=_unfold(torch.stack(sums, dim=1), n_atoms, upper),
-        bounds=batch.bounds + rounding * size,
+        bounds=batch.bounds + torch.finfo(cells.dtype).eps * size,
         closest=atoms.closest.cpu(),
     )
 

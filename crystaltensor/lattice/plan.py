@@ -143,7 +143,7 @@ class _Plan:
             waves, missing = reciprocal_half(geometry, self.wave_reach[members])
         else:
             waves, missing = images[:, :0], filled[:, :0]
-        waves = np.pad(waves, ((0, 0), (1, 0), (0, 0)))
+        waves = np.concatenate([np.zeros_like(self.change[members][:, :1]), waves], 1)
         return Batch(
             members=members,
             change=torch.from_numpy(self.change[members]),

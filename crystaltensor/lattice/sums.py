@@ -1,13 +1,15 @@
 """Complete sums of pair potentials over infinite lattices, for all pairs of atoms."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crystaltensor.errors import ConfigError, ShapeError, StructureError
+from crystaltensor.lattice.cells import Array
 from crystaltensor.lattice.engine import BatchSums, sum_batch
 from crystaltensor.lattice.kernels import Kernel, as_number, as_tensor
 from crystaltensor.lattice.plan import plan_batches
@@ -16,7 +18,7 @@ from crystaltensor.lattice.potentials import Potential
 COINCIDENT = 1e-3
 """Atoms, or lattice points, closer than this, in Å, are refused."""
 
-FLATTEST = 1e-6
+FLATTEST = 1e-9
 """Smallest volume of a cell, relative to the product of its edges."""
 
 TOLERANCE_RANGE = (1e-15, 0.1)
@@ -98,19 +100,23 @@ def lattice_sums(
     cells = cells if isinstance(cells, Tensor) else torch.stack(list(cells))
     _check_settings(potentials, tolerance, chunk_size)
     _check_shapes(cells, positions)
-    planning = cells.detach().to("cpu", torch.float64)
+    planning = cells.detach().to("cpu", torch.float64).numpy()
     _check_cells(planning)
-    kernels, mixing, tolerances = _collect(potentials, tolerance, cells)
+    kernels, tolerances = _collect(potentials, tolerance)
     n_atoms = [len(x) for x in positions]
     chunk = chunk_size or _CHUNK.get(cells.device.type, 2**20)
-    fixed = [kernel.fixed() for kernel in kernels]
-    batches = plan_batches(planning.numpy(), n_atoms, fixed, tolerances)
+    fixed = [kernel.fixed() for kernel in kernels.values()]
+    batches = plan_batches(planning, n_atoms, fixed, list(tolerances.values()))
     parts = [
-        sum_batch(batch.to(cells.device), cells, positions, kernels, chunk)
+        sum_batch(
+            batch.to(cells.device), cells, positions, list(kernels.values()), chunk
+        )
         for batch in batches
     ]
-    _check_results(parts, [batch.members for batch in batches])
-    return _assemble(parts, mixing, n_atoms, tolerance)
+    _check_results(parts)
+    sums = _assemble(parts, _mixing(potentials, list(kernels), cells), n_atoms)
+    _check_bounds(sums, cells.dtype, tolerance)
+    return sums
 
 
 def check_tolerance(tolerance: float) -> None:
@@ -169,51 +175,62 @@ def _check_shapes(cells: Tensor, positions: Sequence[Tensor]) -> None:
             )
 
 
-def _check_cells(cells: Tensor) -> None:
+def _check_cells(cells: Array) -> None:
     """Refuse cells that span no volume."""
-    if not bool(cells.isfinite().all()):
-        i = int((~cells.isfinite()).flatten(1).any(dim=1).nonzero()[0])
+    finite = np.isfinite(cells).all(axis=(1, 2))
+    if not finite.all():
+        i = int(finite.argmin())
         raise StructureError(f"the cell of crystal {i} has an entry that is not finite")
-    edges = cells.norm(dim=-1)
-    volumes = torch.linalg.det(cells).abs()
-    flat = ~(volumes > FLATTEST * edges.prod(dim=-1)) | (edges.amin(-1) < COINCIDENT)
-    if bool(flat.any()):
-        i = int(flat.nonzero()[0])
+    edges = np.sqrt(np.square(cells).sum(axis=2))
+    volumes = np.abs(np.linalg.det(cells))
+    sound = (volumes > FLATTEST * edges.prod(axis=1)) & (edges.min(axis=1) > COINCIDENT)
+    if not sound.all():
+        i = int(sound.argmin())
         raise StructureError(
             f"the cell of crystal {i} has no volume (lattice vectors of "
-            f"{[round(edge, 4) for edge in edges[i].tolist()]} Å)"
+            f"{edges[i].round(4).tolist()} Å)"
         )
 
 
 def _collect(
-    potentials: Sequence[Potential], tolerance: float, like: Tensor
-) -> tuple[list[Kernel], Tensor, list[float]]:
-    """Return the different kernels, their weights (potentials, kernels), tolerances."""
-    kernels: dict[object, Kernel] = {}
-    tolerances: dict[object, float] = {}
+    potentials: Sequence[Potential], tolerance: float
+) -> tuple[dict[Hashable, Kernel], dict[Hashable, float]]:
+    """Return the different kernels, and the truncation error each may have."""
+    kernels: dict[Hashable, Kernel] = {}
+    tolerances: dict[Hashable, float] = {}
     for potential in potentials:
         terms = potential.terms()
         for weight, kernel in terms:
+            key = kernel.key
             size = abs(as_number(weight)) * len(terms)
-            kernels.setdefault(kernel.key, kernel)
+            kernels.setdefault(key, kernel)
             allowed = tolerance / max(size, 1e-300)
-            tolerances[kernel.key] = min(tolerances.get(kernel.key, 0.1), allowed)
-    columns = {key: i for i, key in enumerate(kernels)}
+            tolerances[key] = min(tolerances.get(key, 0.1), allowed)
+    return kernels, tolerances
+
+
+def _mixing(
+    potentials: Sequence[Potential], keys: list[Hashable], like: Tensor
+) -> Tensor | None:
+    """Return weights, shape (n_potentials, n_kernels); None if they are the identity."""
+    if [potential.terms()[0][1].key for potential in potentials] == keys and all(
+        isinstance(potential, Kernel) for potential in potentials
+    ):
+        return None
     rows = []
     for potential in potentials:
-        row: list[Tensor] = [like.new_zeros(())] * len(kernels)
+        row: list[Tensor] = [like.new_zeros(())] * len(keys)
         for weight, kernel in potential.terms():
-            column = columns[kernel.key]
+            column = keys.index(kernel.key)
             row[column] = row[column] + as_tensor(weight).to(like)
         rows.append(torch.stack(row))
-    return list(kernels.values()), torch.stack(rows), list(tolerances.values())
+    return torch.stack(rows)
 
 
-def _check_results(parts: list[BatchSums], members: list[list[int]]) -> None:
-    """Refuse coincident atoms, non-finite positions and overflow."""
-    for part, group in zip(parts, members, strict=True):
-        closest = part.closest.tolist()
-        for i, distance in zip(group, closest, strict=True):
+def _check_results(parts: list[BatchSums]) -> None:
+    """Refuse coincident atoms and non-finite positions."""
+    for part in parts:
+        for i, distance in zip(part.members, part.closest.tolist(), strict=True):
             if math.isnan(distance):
                 raise StructureError(f"crystal {i} has a position that is not finite")
             if distance < COINCIDENT:
@@ -224,34 +241,34 @@ def _check_results(parts: list[BatchSums], members: list[list[int]]) -> None:
 
 
 def _assemble(
-    parts: list[BatchSums], mixing: Tensor, n_atoms: list[int], tolerance: float
+    parts: list[BatchSums], mixing: Tensor | None, n_atoms: list[int]
 ) -> LatticeSums:
     """Mix kernels into potentials, cut the padding off, and put crystals in order."""
-    size = mixing.abs().detach().to("cpu", torch.float64)
-    matrices: list[Tensor] = [mixing] * len(n_atoms)
-    bounds = torch.empty(len(n_atoms), len(mixing), dtype=torch.float64)
+    matrices: dict[int, Tensor] = {}
+    bounds: dict[int, Tensor] = {}
     for part in parts:
-        mixed = part.matrices
-        if not _is_identity(mixing):
+        mixed, limits = part.matrices, part.bounds
+        if mixing is not None:
             mixed = torch.tensordot(mixing, mixed, dims=([1], [1])).transpose(0, 1)
-        bounds[part.members] = part.bounds @ size.T
-        for slot, i in enumerate(part.members):
-            matrices[i] = mixed[slot, :, : n_atoms[i], : n_atoms[i]]
-    bad = ~bounds.isfinite()
-    if bool(bad.any()):
-        raise ConfigError(
-            f"the sums of crystal {int(bad.nonzero()[0, 0])} overflow; use float64"
-        )
-    if mixing.dtype == torch.float32 and bool((bounds > tolerance).any()):
+            limits = limits @ mixing.detach().abs().to("cpu", torch.float64).T
+        bounds.update(zip(part.members, limits.unbind(), strict=True))
+        for i, matrix in zip(part.members, mixed.unbind(), strict=True):
+            matrices[i] = matrix[:, : n_atoms[i], : n_atoms[i]]
+    order = range(len(n_atoms))
+    return LatticeSums(
+        [matrices[i] for i in order], torch.stack([bounds[i] for i in order])
+    )
+
+
+def _check_bounds(sums: LatticeSums, dtype: torch.dtype, tolerance: float) -> None:
+    """Refuse what overflows, and what float32 cannot reach."""
+    bounds = sums.error_bounds
+    finite = bounds.isfinite().all(dim=1)
+    if not bool(finite.all()):
+        i = int((~finite).nonzero()[0])
+        raise ConfigError(f"the sums of crystal {i} overflow; use float64")
+    if dtype == torch.float32 and bool((bounds > tolerance).any()):
         raise ConfigError(
             f"float32 cannot reach a tolerance of {tolerance:g}: round-off alone may "
             f"be {float(bounds.max()):.2g}; use float64 or a larger tolerance"
         )
-    return LatticeSums(matrices, bounds)
-
-
-def _is_identity(mixing: Tensor) -> bool:
-    """Tell whether every potential is one kernel, in order."""
-    return not mixing.requires_grad and torch.equal(
-        mixing.cpu(), torch.eye(*mixing.shape, dtype=mixing.dtype)
-    )
