@@ -336,7 +336,8 @@ def _piezo_lines(found: "Symmetrized") -> "Iterable[str]":
 
 def _direction(vector: "Sequence[float]") -> str:
     """Write a unit vector; brackets would be read as markup."""
-    return "(" + " ".join(f"{value:.3f}".removesuffix(".000") for value in vector) + ")"
+    texts = (f"{value + 0.0:.3f}".removesuffix(".000") for value in vector)
+    return "(" + " ".join("0" if text == "-0" else text for text in texts) + ")"
 
 
 def _frame(console: Console, found: "Symmetrized") -> None:

@@ -377,7 +377,7 @@ def _symmetric(tensor: "Floats") -> "Floats":
 
 def _tidy(vector: "Floats") -> "Floats":
     """Set what is zero but for rounding to zero."""
-    return np.where(np.abs(vector) < 1e-8, 0.0, vector)
+    return np.where(np.abs(vector) < 1e-7, 0.0, vector)
 
 
 def _upright(vector: "Floats") -> "Floats":

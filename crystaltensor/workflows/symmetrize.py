@@ -384,10 +384,13 @@ def _explained(
         warnings += [f"{other.source}: {text}" for text in reading.warnings]
         tensors[kind.row.name] = rotate(projected, frames.to_result, rank=kind.row.rank)
     derived, more = derive(tensors, own=target.row.name)
+    if "d" in derived:
+        tensors["piezo-strain"] = np.array(derived["d"]["tensor"])
     return replace(
         result,
         violations=tuple(violations(result)),
         suspicions=suspicions,
         derived=derived,
+        tensors=tensors,
         warnings=(*result.warnings, *warnings, *more),
     )

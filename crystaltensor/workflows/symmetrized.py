@@ -84,6 +84,9 @@ class Symmetrized:
         Mistakes that would explain a large residual.
     derived : mapping
         Quantities that follow; see `derive`.
+    tensors : mapping
+        Name to full tensor, in `frame`: this one, those given with it, and
+        ``"piezo-strain"``, in pC/N, where e and C are there.
     notes, warnings : tuple of str
         What was taken for granted, and what the user must know.
     """
@@ -104,6 +107,7 @@ class Symmetrized:
     violations: tuple[Violation, ...] = ()
     suspicions: tuple[Suspicion, ...] = ()
     derived: "Mapping[str, Any]" = field(default_factory=dict)
+    tensors: "Mapping[str, Floats]" = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
