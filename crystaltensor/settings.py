@@ -11,6 +11,7 @@ _KINDS: dict[object, tuple[type, ...]] = {
     int: (int,),
     float: (int, float),
     str: (str,),
+    bool: (bool,),
 }
 
 
@@ -44,7 +45,7 @@ def check_fields(
     given : mapping
         What was read.
     kind : type
-        A dataclass; fields of type int, float and str are checked.
+        A dataclass; fields of type int, float, str and bool are checked.
     source : str
         Where it is from, for the message.
     fixed : collection of str
@@ -62,6 +63,8 @@ def check_fields(
                 f"{source}: unknown key {key!r}; {suggestion(key, types)}"
             )
         wanted = _KINDS.get(types[key])
-        if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
+        # In Python True is an int, in a configuration it is not.
+        wrong = isinstance(value, bool) and wanted != (bool,)
+        if wanted and (wrong or not isinstance(value, wanted)):
             name = wanted[-1].__name__
             raise ConfigError(f"{source}: {key} must be {name}, not {value!r}")

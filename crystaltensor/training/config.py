@@ -48,6 +48,10 @@ class TrainingConfig:
         Of the moving average of the weights, which is what is kept.
     loss_floor
         Labels smaller than this count with their absolute error, in their unit.
+    loss_softness
+        Scaled errors below this count quadratically, those above linearly.
+    mixed_precision
+        Whether a GPU computes the network in bfloat16; the loss stays in float32.
     threads
         Of torch on the CPU.
     """
@@ -68,6 +72,8 @@ class TrainingConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.99
     loss_floor: float = 0.5
+    loss_softness: float = 1.0
+    mixed_precision: bool = False
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -76,6 +82,7 @@ class TrainingConfig:
             "max_residual",
             "learning_rate",
             "loss_floor",
+            "loss_softness",
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")

@@ -15,6 +15,7 @@ from torch import nn
 from crystaltensor.data.graphs import collate
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.training import distributed
 from crystaltensor.training.checkpoints import load_checkpoint, save_checkpoint
 from crystaltensor.training.config import to_toml
 from crystaltensor.training.losses import frobenius_errors, relative_huber
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+    from torch.utils.tensorboard import SummaryWriter
 
     from crystaltensor.data.datasets import PreparedData
     from crystaltensor.training.config import TrainingConfig
@@ -117,10 +119,11 @@ class Run:
         self.sign_known = torch.tensor(data.sign_known)
         self.train_part, self.val_part = data.part("train"), data.part("val")
         self.n_steps = math.ceil(len(self.train_part) / config.batch_size)
+        self.board = _tensorboard(folder) if distributed.is_first() else None
         if (folder / CHECKPOINT).is_file():
             self._restore()
-        elif (folder / METRICS).is_file():
-            (folder / METRICS).unlink()
+        elif distributed.is_first():
+            (folder / METRICS).unlink(missing_ok=True)
 
     @property
     def finished(self) -> bool:
@@ -150,7 +153,8 @@ class Run:
                 learning_rate=self._learning_rate(),
                 seconds=self.seconds,
             )
-            self._save(report)
+            if distributed.is_first():
+                self._save(report)
             yield report
 
     def best_network(self) -> nn.Module:
@@ -171,26 +175,47 @@ class Run:
         seed = [self.config.seed, self.epoch]
         order = np.random.default_rng(seed).permutation(self.train_part)
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        losses = []
-        for chosen in np.array_split(order, self.n_steps):
-            batch = self._batch(chosen)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate()
-            errors = frobenius_errors(
-                self.network(batch),
-                self.label[chosen].to(self.device),
-                self.sign_known[chosen].to(self.device),
-            )
-            label = self.label[chosen].to(self.device)
-            loss = relative_huber(errors, label, floor=self.config.loss_floor)
-            self.optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-            self.optimizer.step()
-            self.step += 1
-            self._update_average()
-            losses.append(loss.item())
+        losses = [
+            self._train_step(chosen) for chosen in np.array_split(order, self.n_steps)
+        ]
         return float(np.mean(losses))
+
+    def _train_step(self, chosen: "NDArray[np.int64]") -> float:
+        """Take one step of the optimiser; return the mean loss of the batch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.zero_grad()
+        mine = distributed.share(chosen)
+        loss = 0.0
+        if len(mine):
+            losses = self._losses(mine)
+            summed = losses.sum() / len(chosen)
+            summed.backward()
+            loss = summed.item()
+        distributed.sum_gradients(self.network.parameters())
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        self._update_average()
+        return distributed.total(loss)
+
+    def _losses(self, chosen: "NDArray[np.int64]") -> "Tensor":
+        """Return the loss of each crystal."""
+        label = self.label[chosen].to(self.device)
+        known = self.sign_known[chosen].to(self.device)
+        with torch.autocast(
+            self.device.split(":")[0],
+            torch.bfloat16,
+            enabled=self.config.mixed_precision and self.device != "cpu",
+        ):
+            predicted = self.network(self._batch(chosen))
+        errors = frobenius_errors(predicted.float(), label, known)
+        return relative_huber(
+            errors,
+            label,
+            floor=self.config.loss_floor,
+            softness=self.config.loss_softness,
+        )
 
     def _batch(self, chosen: "NDArray[np.int64]") -> GraphBatch:
         """Join the graphs of a step."""
@@ -232,6 +257,9 @@ class Run:
         }
         save_checkpoint(self.folder / CHECKPOINT, states, self.optimizer, record)
         append_row(self.folder / METRICS, asdict(report))
+        if self.board is not None:
+            for name in ("train_loss", "val_fnorm", "val_ewt_25", "learning_rate"):
+                self.board.add_scalar(name, getattr(report, name), report.epoch)
 
     def _restore(self) -> None:
         """Take up a run where its checkpoint left it."""
@@ -251,7 +279,17 @@ class Run:
         self.best_state = states["best"]
         for name in ("epoch", "step", "best_epoch", "best_error", "seconds"):
             setattr(self, name, record[name])
-        keep_rows(self.folder / METRICS, self.epoch)
+        if distributed.is_first():
+            keep_rows(self.folder / METRICS, self.epoch)
+
+
+def _tensorboard(folder: Path) -> "SummaryWriter | None":
+    """Open a log for TensorBoard if that is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
 
 
 @torch.no_grad()

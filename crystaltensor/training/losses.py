@@ -26,10 +26,12 @@ def frobenius_errors(predicted: Tensor, label: Tensor, sign_known: Tensor) -> Te
     return (squares + 1e-12).sqrt()
 
 
-def relative_huber(errors: Tensor, label: Tensor, *, floor: float) -> Tensor:
+def relative_huber(
+    errors: Tensor, label: Tensor, *, floor: float, softness: float
+) -> Tensor:
     r"""Mix absolute and relative errors to one loss that outliers do not rule.
 
-    .. math:: \mathrm{mean}\left[\sqrt{1 + (d / s)^2} - 1\right], \qquad
+    .. math:: \sqrt{\delta^2 + (d / s)^2} - \delta, \qquad
               s = \sqrt{\|T\| \cdot f + f^2}
 
     Parameters
@@ -40,12 +42,15 @@ def relative_huber(errors: Tensor, label: Tensor, *, floor: float) -> Tensor:
         The labels T.
     floor : float
         The size f below which errors count absolutely, in the unit of the labels.
+    softness : float
+        Scaled errors below this δ count quadratically, those above linearly.
 
     Returns
     -------
-    Tensor, shape ()
-        Quadratic in small errors and linear in large ones.
+    Tensor, shape (n,)
+        One loss for each label.
     """
     norms = label.flatten(1).norm(dim=1)
     scale = (norms * floor + floor**2).sqrt()
-    return (torch.sqrt(1 + (errors / scale).square()) - 1).mean()
+    losses: Tensor = torch.sqrt(softness**2 + (errors / scale).square()) - softness
+    return losses

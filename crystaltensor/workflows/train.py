@@ -1,5 +1,6 @@
 """Train a model: from data sets and settings to a folder that `predict` can use."""
 
+import contextlib
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,8 @@ def train(
 ) -> "Iterator[Prepared | EpochReport | Trained]":
     """Train a model; the state after every epoch is on disk.
 
+    Under ``torchrun`` all processes train it together, and the first one reports.
+
     Parameters
     ----------
     config : TrainingConfig
@@ -178,6 +181,7 @@ def train(
     from crystaltensor.nn.devices import choose_device
     from crystaltensor.nn.presets import build_network, network_config
     from crystaltensor.properties import tensor_property
+    from crystaltensor.training import distributed
     from crystaltensor.training.loop import CHECKPOINT, Run
 
     if (out / CHECKPOINT).is_file() and not resume:
@@ -187,20 +191,32 @@ def train(
         )
     torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
-    data, prepared = prepare_data(config, out, base=base)
-    for split in ("train", "val"):
-        if not prepared.counts[split]:
-            raise DataError(f"{config.data}: no crystal in the split {split!r}")
-    yield prepared
-    if prepare_only:
-        return
-    torch.manual_seed(config.seed)
-    row = tensor_property(config.property)
-    network = build_network(network_config(config.network, row), element_features())
-    network.calibrate(torch.tensor(data.tensors[data.part("train")]))
-    run = Run(network, data, config, out, device=choose_device(device))
-    yield from run.epochs()
-    yield _finish(run)
+    device = distributed.join(choose_device(device))
+    try:
+        if not distributed.is_first():
+            distributed.wait()  # the first process prepares the data for all
+        data, prepared = prepare_data(config, out, base=base)
+        if distributed.is_first():
+            distributed.wait()
+            yield prepared
+        for split in ("train", "val"):
+            if not prepared.counts[split]:
+                raise DataError(f"{config.data}: no crystal in the split {split!r}")
+        if prepare_only:
+            return
+        torch.manual_seed(config.seed)
+        row = tensor_property(config.property)
+        shape = network_config(config.network, row)
+        network = build_network(shape, element_features())
+        network.calibrate(torch.tensor(data.tensors[data.part("train")]))
+        run = Run(network, data, config, out, device=device)
+        for report in run.epochs():
+            if distributed.is_first():
+                yield report
+        if distributed.is_first():
+            yield _finish(run)
+    finally:
+        distributed.leave()
 
 
 def _finish(run: "Run") -> Trained:
@@ -225,11 +241,23 @@ def _finish(run: "Run") -> Trained:
         "data": run.data.key,
         "metrics": evaluate(run, network),
     }
+    _draw(run)
     try:
         save_model(run.folder, network, run.config, record)
     except ModuleNotFoundError:
         return Trained(run.folder, record, written=False)
     return Trained(run.folder, record, written=True)
+
+
+def _draw(run: "Run") -> None:
+    """Draw the learning curves where matplotlib is installed."""
+    from crystaltensor.properties import tensor_property
+    from crystaltensor.training.curves import draw_curves
+    from crystaltensor.training.loop import METRICS
+
+    unit = tensor_property(run.config.property).unit
+    with contextlib.suppress(ModuleNotFoundError):
+        draw_curves(run.folder / METRICS, run.folder / "curves.png", unit=unit)
 
 
 def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa: ANN401
