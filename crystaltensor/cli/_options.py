@@ -57,5 +57,5 @@ def device(command: Command) -> Command:
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",
         show_default=True,
-        help="Where the network runs; auto takes a GPU if there is one.",
+        help="Where to compute; auto takes a GPU if there is one.",
     )(command)
