@@ -116,7 +116,7 @@ class Run:
             weight_decay=config.weight_decay,
         )
         self.label = torch.tensor(data.tensors, dtype=torch.float32)
-        self.sign_known = torch.tensor(data.sign_known)
+        self.sign_known = sign_of_labels(data)
         self.train_part, self.val_part = data.part("train"), data.part("val")
         self.n_steps = math.ceil(len(self.train_part) / config.batch_size)
         self.board = _tensorboard(folder) if distributed.is_first() else None
@@ -164,10 +164,11 @@ class Run:
 
     def evaluate(self, network: nn.Module, part: "NDArray[np.int64]") -> TensorMetrics:
         """Compare a network with the labels, up to the sign where it is a convention."""
+        rows = label_rows(self.data, part)
         return measure(
             predict_tensors(network, self.data, part, device=self.device),
-            self.data.tensors[part],
-            up_to_sign=~self.data.sign_known[part],
+            self.data.tensors[rows],
+            up_to_sign=~self.sign_known[rows].numpy(),
         )
 
     def _train_epoch(self) -> float:
@@ -189,7 +190,7 @@ class Run:
         loss = 0.0
         if len(mine):
             losses = self._losses(mine)
-            summed = losses.sum() / len(chosen)
+            summed = losses.sum() / len(label_rows(self.data, chosen))
             summed.backward()
             loss = summed.item()
         distributed.sum_gradients(self.network.parameters())
@@ -200,9 +201,10 @@ class Run:
         return distributed.total(loss)
 
     def _losses(self, chosen: "NDArray[np.int64]") -> "Tensor":
-        """Return the loss of each crystal."""
-        label = self.label[chosen].to(self.device)
-        known = self.sign_known[chosen].to(self.device)
+        """Return the loss of each tensor."""
+        rows = label_rows(self.data, chosen)
+        label = self.label[rows].to(self.device)
+        known = self.sign_known[rows].to(self.device)
         with torch.autocast(
             self.device.split(":")[0],
             torch.bfloat16,
@@ -318,14 +320,35 @@ def predict_tensors(
 
     Returns
     -------
-    ndarray, shape (len(part), 3, ..., 3)
-        In the unit of the labels.
+    ndarray, shape (n, 3, ..., 3)
+        One tensor for each crystal, or each atom of theirs, in the unit of the labels.
     """
     found: list[Tensor] = []
     for first in range(0, len(part), batch_size):
         graphs = [data.graphs[i] for i in part[first : first + batch_size]]
         found.append(network(collate(graphs, device=device)).cpu().double())
     return torch.cat(found).numpy()
+
+
+def label_rows(
+    data: "PreparedData", chosen: "Sequence[int] | NDArray[np.int64]"
+) -> "NDArray[np.int64]":
+    """Find the labels of crystals: one for each, or one for each of their atoms."""
+    picked = np.asarray(chosen, dtype=np.int64)
+    if len(data.tensors) == len(data.graphs):
+        return picked
+    counts = np.array([len(graph.numbers) for graph in data.graphs])
+    ends = np.cumsum(counts)
+    rows = [np.arange(ends[i] - counts[i], ends[i]) for i in picked]
+    return np.concatenate(rows) if rows else picked
+
+
+def sign_of_labels(data: "PreparedData") -> "Tensor":
+    """Say of each label whether its sign means something."""
+    if len(data.tensors) == len(data.graphs):
+        return torch.tensor(data.sign_known)
+    counts = [len(graph.numbers) for graph in data.graphs]
+    return torch.tensor(np.repeat(data.sign_known, counts))
 
 
 def append_row(path: Path, row: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ class TensorMetrics:
     Parameters
     ----------
     n : int
-        Number of crystals.
+        Number of tensors: one per crystal, or one per atom.
     fnorm : float
         Mean Frobenius norm of the error, in the unit of the property.
     fnorm_interval : tuple of float
@@ -26,11 +26,13 @@ class TensorMetrics:
     zero_fnorm : float
         The same for predicting zero everywhere: the mean norm of the labels.
     ewt_25, ewt_10, ewt_5 : float
-        Percentage of crystals whose error is below 25, 10, 5 % of the label's norm.
+        Percentage of tensors whose error is below 25, 10, 5 % of the label's norm.
     median_relative : float
         Median of the error over the label's norm.
     median_cosine : float
         Median cosine of the angle between prediction and label.
+    mae : float
+        Mean absolute error of a component, in the unit of the property.
     """
 
     n: int
@@ -42,6 +44,7 @@ class TensorMetrics:
     ewt_5: float
     median_relative: float
     median_cosine: float
+    mae: float
 
     def as_dict(self) -> dict[str, object]:
         """Return the figures as plain values."""
@@ -91,4 +94,5 @@ def measure(
         ewt_5=float(100 * (relative < 0.05).mean()),
         median_relative=float(np.median(relative)),
         median_cosine=float(np.median(cosine)),
+        mae=float(np.abs(flat_predicted - flat_label).mean()),
     )
