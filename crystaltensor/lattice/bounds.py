@@ -19,6 +19,7 @@ that decays at least as :math:`e^{-\alpha r}` is bounded in the same way.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def gaussian_moments(u: Array) -> Array:
     ndarray, shape (4, n)
         In reduced units.
     """
-    erfcx = torch.special.erfcx(torch.from_numpy(u)).numpy()
+    erfcx = torch.special.erfcx(torch.tensor(u)).numpy()
     first = u + 0.5 * math.sqrt(math.pi) * erfcx
     return np.array([np.ones_like(u), first, u**2 + 1, u**3 + 1.5 * first])
 
@@ -88,12 +89,11 @@ def real_bounds(
     ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = _tail(geometry.counts, eta, gaussian_moments(u))
-    shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
+    tail = _tail(geometry.counts, eta, _table("gaussian", u))
     parts = [
-        kernel.real(shell, width).numpy() * eta**kernel.dimension for kernel in kernels
+        _values(kernel, "real", u, eta) * eta**kernel.dimension for kernel in kernels
     ]
-    return np.asarray(tail * np.array([np.broadcast_to(p, tail.shape) for p in parts]))
+    return tail * np.array(parts)
 
 
 def direct_bounds(kernel: Kernel, geometry: Geometry, u: Array) -> Array:
@@ -113,10 +113,8 @@ def direct_bounds(kernel: Kernel, geometry: Geometry, u: Array) -> Array:
     ndarray, shape (1, n_crystals, n)
         In the unit of the kernel.
     """
-    tail = _tail(geometry.counts, kernel.decay, exponential_moments(u))
-    shell = Shell(torch.from_numpy((u / kernel.decay) ** 2))
-    values: Array = tail[None] * kernel.bare(shell, 1.0).numpy()
-    return values
+    tail = _tail(geometry.counts, kernel.decay, _table("exponential", u))
+    return tail[None] * _table("bare", u / kernel.decay, kernel)
 
 
 def reciprocal_bounds(
@@ -140,14 +138,38 @@ def reciprocal_bounds(
     ndarray, shape (n_kernels, n_crystals, n)
         In the unit of each kernel.
     """
-    tail = _tail(geometry.reciprocal_counts, 0.5 / eta, gaussian_moments(u))
+    tail = _tail(geometry.reciprocal_counts, 0.5 / eta, _table("gaussian", u))
     tail /= geometry.volume[:, None]
-    shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
     parts = [
-        kernel.reciprocal(shell, width).numpy() * eta ** (kernel.dimension - 3.0)
+        _values(kernel, "reciprocal", u, eta) * eta ** (kernel.dimension - 3.0)
         for kernel in kernels
     ]
-    return np.asarray(tail * np.array([np.broadcast_to(p, tail.shape) for p in parts]))
+    return tail * np.array(parts)
+
+
+def _values(kernel: Kernel, part: str, u: Array, eta: Array) -> Array:
+    """Evaluate a part of a kernel, shape (n_crystals, n) or (n,)."""
+    if kernel.scale_free:
+        return _table(part, u, kernel)
+    shell, width = Shell(torch.from_numpy(u**2)), torch.from_numpy(eta)
+    values: torch.Tensor = getattr(kernel, part)(shell, width)
+    return np.asarray(values.expand(len(eta), -1).numpy())
+
+
+def _table(what: str, u: Array, kernel: Kernel | None = None) -> Array:
+    """Evaluate what depends on the cutoffs alone: once, for the same are tried again."""
+    return _remembered(what, u.tobytes(), kernel)
+
+
+@lru_cache(maxsize=256)
+def _remembered(what: str, key: bytes, kernel: Kernel | None) -> Array:
+    """Evaluate moments, or a part of a kernel for η = 1."""
+    u = np.frombuffer(key)
+    if kernel is None:
+        moments = gaussian_moments if what == "gaussian" else exponential_moments
+        return moments(u)
+    values: torch.Tensor = getattr(kernel, what)(Shell(torch.from_numpy(u**2)), 1.0)
+    return np.asarray(values.numpy())
 
 
 def _tail(counts: Array, scale: Array | float, moments: Array) -> Array:

@@ -80,6 +80,9 @@ class Kernel(ABC):
     dimension: int
     """p, if f has the unit 1/Å^p."""
 
+    scale_free: bool = False
+    """Whether the parts, in reduced units, are the same for all η."""
+
     @property
     @abstractmethod
     def key(self) -> Hashable:
@@ -118,6 +121,12 @@ class Kernel(ABC):
         """Return the kernel itself, with weight one."""
         return ((1.0, self),)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kernel) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
 
 class InversePower(Kernel):
     """The Epstein zeta potential 1/r^p; p = 1 is Coulomb, p = 6 London.
@@ -137,6 +146,7 @@ class InversePower(Kernel):
     """
 
     singular = True
+    scale_free = True
 
     def __init__(self, power: int) -> None:
         if power == 3:
