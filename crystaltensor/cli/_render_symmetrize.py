@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crystaltensor.cli._render import VOIGT, as_json_line, number, unit_of, warn
+from crystaltensor.symmetry.operations import Symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -210,9 +211,13 @@ def _violations(console: Console, found: "Symmetrized") -> None:
 
 def _atoms(console: Console, found: "Symmetrized") -> None:
     """Show the tensors of the inequivalent atoms."""
-    if found.given is None or found.tensor is None or found.symmetry is None:
-        return
     symmetry = found.symmetry
+    if (
+        found.given is None
+        or found.tensor is None
+        or not isinstance(symmetry, Symmetry)
+    ):
+        return
     table = Table(
         title="[bold]Tensors of the inequivalent atoms, in e[/]",
         box=box.SIMPLE_HEAD,

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.errors import ConfigError, SymmetryError
+from crystaltensor.symmetry.anchored import AnchoredSymmetry
 from crystaltensor.symmetry.notation import rotate
+from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.point_groups import (
     crystal_system,
     is_polar,
@@ -46,12 +48,12 @@ _POSITIVE: dict[str, tuple[tuple[int, int, int], ...]] = {
 }
 
 
-def frame_rotation(symmetry: "Symmetry", frame: str) -> "Floats":
+def frame_rotation(symmetry: "Symmetry | AnchoredSymmetry", frame: str) -> "Floats":
     """Give the rotation from the frame of the file to another frame.
 
     Parameters
     ----------
-    symmetry : Symmetry
+    symmetry : Symmetry or AnchoredSymmetry
         Of the crystal, in the frame of its file.
     frame : str
         One of `FRAMES`.
@@ -69,6 +71,8 @@ def frame_rotation(symmetry: "Symmetry", frame: str) -> "Floats":
     """
     if frame == "input":
         return np.eye(3)
+    if isinstance(symmetry, AnchoredSymmetry):
+        symmetry = find_symmetry(symmetry.crystal, symprec=symmetry.symprec)
     if frame == "standard":
         return symmetry.std_rotation
     if frame == "ieee":

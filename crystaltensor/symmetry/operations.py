@@ -306,6 +306,44 @@ def _standard_operations(
     return rotations, database["translations"][first], cartesian, scalar
 
 
+def space_group_type(
+    frac_rotations: "Floats", translations: "Floats", cell: "Floats"
+) -> tuple[int, str]:
+    """Name the space group of operations that are known.
+
+    Parameters
+    ----------
+    frac_rotations : ndarray, shape (n_ops, 3, 3)
+        Whole numbers, acting on columns of fractions of a primitive cell.
+    translations : ndarray, shape (n_ops, 3)
+        In fractions of that cell.
+    cell : ndarray, shape (3, 3)
+        Its rows in Å.
+
+    Returns
+    -------
+    number : int
+        1 to 230.
+    symbol : str
+        International symbol.
+
+    Raises
+    ------
+    SymmetryError
+        If these are not the operations of a space group.
+    """
+    spglib = _spglib()
+    try:
+        found = spglib.get_spacegroup_type_from_symmetry(
+            frac_rotations.astype(np.intc), translations, lattice=cell
+        )
+    except spglib.error.SpglibError as error:
+        raise SymmetryError(f"spglib: {' '.join(str(error).split())}") from error
+    if found is None:
+        raise SymmetryError("spglib knows no space group of these operations")
+    return int(found.number), str(found.international_short)
+
+
 @cache
 def _spglib() -> "ModuleType":
     """Import spglib when it is needed, and have it raise its errors and not print."""

@@ -229,7 +229,7 @@ def _page(drawn: list[Surface], title: str) -> str:
         title={"text": f"{_named(drawn[0])} of {title}"},
         scene={
             "aspectmode": "data",
-            "camera": {"projection": {"type": "orthographic"}},
+            "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}},
         },
         updatemenus=menus if len(drawn) > 1 else [],
         margin={"l": 0, "r": 0, "b": 0, "t": 60},

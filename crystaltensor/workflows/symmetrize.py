@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.errors import ConfigError, CrystalTensorError, SymmetryError
+from crystaltensor.symmetry.anchored import AnchoredSymmetry, find_anchored_symmetry
 from crystaltensor.symmetry.derived import piezo_strain
 from crystaltensor.symmetry.forms import AllowedForm, allowed_form
 from crystaltensor.symmetry.frames import frame_rotation, positive_senses
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 class _Frames:
     """The group of a crystal, and how frames follow from that of its file."""
 
-    symmetry: Symmetry | None
+    symmetry: Symmetry | AnchoredSymmetry | None
     group: "Floats"  # in the frame of the file, (n_ops, 3, 3)
     frame: str  # of the tensor as given
     to_given: "Floats"  # from the frame of the file to that of the tensor as given
@@ -69,6 +70,9 @@ class Options:
         Of the tensor; see `interpret`.
     explain : bool
         Whether to list violations, search for mistakes and derive quantities.
+    quick : bool
+        Whether to leave out what only explanations and other frames need; the result
+        is the same.
     """
 
     symprec: float = 0.01
@@ -78,6 +82,7 @@ class Options:
     notation: str | None = None
     order: str | None = None
     explain: bool = True
+    quick: bool = False
 
 
 def symmetrize(
@@ -159,7 +164,7 @@ def _for_class(target: Target, point_group: str, frame: str) -> Symmetrized:
 def _for_crystal(target: Target, read: "ReadCrystal", options: Options) -> Symmetrized:
     """Find the form in a crystal."""
     try:
-        symmetry = find_symmetry(read.crystal, symprec=options.symprec)
+        symmetry = _symmetry(target, read, options)
     except SymmetryError as error:
         raise SymmetryError(f"{read.source}: {error}") from error
     turn = frame_rotation(symmetry, options.frame)
@@ -176,6 +181,18 @@ def _for_crystal(target: Target, read: "ReadCrystal", options: Options) -> Symme
         symmetry=symmetry,
         warnings=(*read.warnings, *symmetry.warnings),
     )
+
+
+def _symmetry(
+    target: Target, read: "ReadCrystal", options: Options
+) -> Symmetry | AnchoredSymmetry:
+    """Find the space group, by the quicker way where that is enough."""
+    frames = {options.frame, options.tensor_frame or "input"}
+    if options.quick and frames == {"input"} and not target.row.per_atom:
+        found = find_anchored_symmetry(read.crystal, symprec=options.symprec)
+        if found is not None:
+            return found
+    return find_symmetry(read.crystal, symprec=options.symprec)
 
 
 @cache
@@ -277,7 +294,7 @@ def _understand(
 def _project(tensor: "Floats", target: Target, frames: _Frames) -> "Floats":
     """Project a tensor, or the tensors of all atoms, in the frame of the file."""
     if target.row.per_atom:
-        if frames.symmetry is None:
+        if not isinstance(frames.symmetry, Symmetry):
             raise ConfigError("tensors of atoms need a structure, not a point group")
         return project_site_tensors(tensor, frames.symmetry, axial=target.axial)
     return project(
@@ -360,7 +377,7 @@ def _explained(
         left is not None
         and left > LARGE
         and not result.forbidden
-        and frames.symmetry is not None
+        and isinstance(frames.symmetry, Symmetry)
         and result.reading is not None
     ):
         suspicions = suspect(

@@ -60,7 +60,7 @@ def of_many_crystals(
     FormatError
         If the file cannot be opened.
     """
-    quick = Options(**{**vars(options), "explain": False})
+    quick = Options(**{**vars(options), "explain": False, "quick": True})
     try:
         with opened(source) as (stream, _):
             for index, line in enumerate(stream):

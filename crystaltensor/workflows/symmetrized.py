@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystaltensor.symmetry.anchored import AnchoredSymmetry
 from crystaltensor.symmetry.forms import AllowedForm
 from crystaltensor.symmetry.index_symmetry import parse_index_symmetry
 from crystaltensor.symmetry.interpretation import voigt_shape
@@ -70,7 +71,7 @@ class Symmetrized:
         Why there is no such tensor, if there is none.
     read : ReadCrystal or None
         The crystal and where it is from; None if only a class was given.
-    symmetry : Symmetry or None
+    symmetry : Symmetry, AnchoredSymmetry or None
         Its space group.
     given, tensor : ndarray or None
         Full components before and after, in `frame`; (n_atoms, 3, 3) for Born charges.
@@ -99,7 +100,7 @@ class Symmetrized:
     rotation: "Floats | None"
     forbidden: str | None
     read: "ReadCrystal | None" = None
-    symmetry: Symmetry | None = None
+    symmetry: Symmetry | AnchoredSymmetry | None = None
     given: "Floats | None" = None
     tensor: "Floats | None" = None
     reading: "Reading | None" = None
