@@ -1,14 +1,11 @@
 """How projected tensors and allowed forms are shown."""
 
-import json
-from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich import box
 from rich.columns import Columns
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -22,9 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crystaltensor.symmetry.structures import SymmetrizedCrystal
-    from crystaltensor.workflows.scan import ScanRow
     from crystaltensor.workflows.symmetrized import Symmetrized
-    from crystaltensor.workflows.targets import Target
 
     Floats = NDArray[np.float64]
 
@@ -43,13 +38,7 @@ def symmetrized(
     """Show what symmetry allows, and what it makes of a tensor."""
     if as_json:
         record = found.as_dict()
-        if written is not None:
-            record["structure"] = {
-                "largest_displacement": written.largest_displacement,
-                "mean_displacement": written.mean_displacement,
-                "strain": written.strain,
-            }
-        as_json_line(record)
+        as_json_line(record | ({"structure": _moved(written)} if written else {}))
         return
     console = Console(highlight=False)
     _header(console, found)
@@ -62,13 +51,51 @@ def symmetrized(
         _derived(console, found)
     _frame(console, found)
     if written is not None:
-        console.print(
-            f"Symmetrised structure: atoms moved by {number(written.mean_displacement)} Å "
-            f"(rms), {number(written.largest_displacement)} Å at most; the cell is "
-            f"strained by {number(written.strain)}."
-        )
+        _structure(console, written)
     warn(found.warnings)
     _suspicions(found)
+
+
+def structure(
+    symmetry: "Symmetry", written: "SymmetrizedCrystal", *, as_json: bool
+) -> None:
+    """Show what it took to make a structure symmetric."""
+    if as_json:
+        group = {
+            "number": symmetry.number,
+            "symbol": symmetry.symbol,
+            "point_group": symmetry.point_group,
+            "symprec": symmetry.symprec,
+        }
+        as_json_line({"space_group": group, "structure": _moved(written)})
+        return
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]{escape(written.crystal.formula)}[/], space group {symmetry.symbol} "
+        f"({symmetry.number}), class {symmetry.point_group} "
+        f"[dim](symprec {symmetry.symprec:g} Å)[/]"
+    )
+    _structure(console, written)
+    warn(symmetry.warnings)
+
+
+def _structure(console: Console, written: "SymmetrizedCrystal") -> None:
+    """Say how far atoms moved."""
+    console.print(
+        f"Symmetrised structure: atoms moved by {number(written.mean_displacement)} Å "
+        f"(rms), {number(written.largest_displacement)} Å at most; the cell is "
+        f"strained by {number(written.strain)}.",
+        soft_wrap=True,
+    )
+
+
+def _moved(written: "SymmetrizedCrystal") -> dict[str, float]:
+    """Write as plain values how far atoms moved."""
+    return {
+        "largest_displacement": written.largest_displacement,
+        "mean_displacement": written.mean_displacement,
+        "strain": written.strain,
+    }
 
 
 def _header(console: Console, found: "Symmetrized") -> None:
@@ -114,7 +141,7 @@ def _forms(console: Console, found: "Symmetrized") -> None:
     console.print(f"{count} independent {many}: {escape(names)}\n")
 
 
-def _form_table(found: "Symmetrized", title: str, *, ieee: bool) -> Table:
+def _form_table(found: "Symmetrized", title: str, *, ieee: bool) -> Group:
     """Lay out zeros, equalities and signs."""
     form = found.ieee_form if ieee else found.form
     crowded = max(len(entry) for row in form.rows() for entry in row) > 24
@@ -125,22 +152,16 @@ def _form_table(found: "Symmetrized", title: str, *, ieee: bool) -> Table:
     return _table(rows, title)
 
 
-def _table(rows: "Sequence[Sequence[str]]", title: str) -> Table:
-    """Lay out entries under the names of their indices."""
-    n_rows, n_columns = len(rows), len(rows[0])
-    wide = max(sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)), 20)
-    # A title wider than its table would be broken.
-    caption = title if len(title) <= wide else title.replace(" in the ", " in the\n", 1)
-    table = Table(
-        title=f"[bold]{caption}[/]", box=box.SIMPLE_HEAD, title_justify="left"
-    )
+def _table(rows: "Sequence[Sequence[str]]", title: str) -> Group:
+    """Lay out entries under the names of their indices, with a title above."""
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
-    for name in _labels(n_columns):
+    for name in _labels(len(rows[0])):
         table.add_column(name, justify="right")
-    for name, row in zip(_labels(n_rows), rows, strict=True):
+    for name, row in zip(_labels(len(rows)), rows, strict=True):
         cells = ("[dim]0[/]" if cell == "0" else escape(cell) for cell in row)
         table.add_row(f"[bold]{name}[/]", *cells)
-    return table
+    return Group(f"[bold]{escape(title)}[/]", table)
 
 
 def _labels(length: int) -> list[str]:
@@ -218,29 +239,17 @@ def _atoms(console: Console, found: "Symmetrized") -> None:
         or not isinstance(symmetry, Symmetry)
     ):
         return
-    table = Table(
-        title="[bold]Tensors of the inequivalent atoms, in e[/]",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-    )
-    for name in ("atom", "site", "", "x", "y", "z", "", "x", "y", "z"):
-        table.add_column(name, justify="right")
-    table.columns[2].header, table.columns[6].header = "given", "projected"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("atom", "site", "", "given x", "y", "z", "projected x", "y", "z"):
+        table.add_column(name, justify="right", no_wrap=True)
     for atom in sorted(set(symmetry.equivalent_atoms.tolist())):
         before, after = _numbers(found.given[atom]), _numbers(found.tensor[atom])
-        for axis, name in enumerate("xyz"):
-            head = (
-                f"{symmetry.crystal.symbols[atom]}{atom + 1}",
-                symmetry.site_symmetries[atom],
-            )
-            table.add_row(
-                *(head if axis == 0 else ("", "")),
-                name,
-                *before[axis],
-                name,
-                *after[axis],
-                end_section=axis == 2,
-            )
+        name = f"{symmetry.crystal.symbols[atom]}{atom + 1}"
+        heads = [(name, symmetry.site_symmetries[atom]), ("", ""), ("", "")]
+        for axis, head in enumerate(heads):
+            row = (*head, "xyz"[axis], *before[axis], *after[axis])
+            table.add_row(*row, end_section=axis == 2)
+    console.print("[bold]Tensors of the inequivalent atoms, in e[/]")
     console.print(table)
 
 
@@ -382,95 +391,3 @@ def _suspicions(found: "Symmetrized") -> None:
     for one in found.suspicions:
         hint = f" ({one.hint})" if one.hint else ""
         console.print(f"  {number(one.residual)} if {escape(one.what)}{escape(hint)}")
-
-
-def scan(rows: "Sequence[ScanRow]", target: "Target", *, as_json: bool) -> None:
-    """Show what each tolerance gives."""
-    if as_json:
-        as_json_line(
-            {"property": target.row.name, "scan": [asdict(row) for row in rows]}
-        )
-        return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("symprec (Å)", "number", "space group", "class", "constants"):
-        table.add_column(name, justify="right")
-    table.add_column("off by (Å)", justify="right")
-    if any(row.symmetry_residual is not None for row in rows):
-        table.add_column("residual", justify="right")
-    for row in rows:
-        if row.error:
-            table.add_row(f"{row.symprec:g}", "-", escape(row.error[:40]))
-            continue
-        cells = [
-            f"{row.symprec:g}",
-            str(row.number),
-            row.symbol,
-            row.point_group,
-            str(row.n_independent),
-            f"{row.deviation:.1e}",
-        ]
-        if row.symmetry_residual is not None:
-            cells.append(f"{row.symmetry_residual:.3g}")
-        table.add_row(*cells)
-    Console(highlight=False).print(table)
-
-
-def batch(results: "Iterable[dict[str, Any]]", output: str | None) -> int:
-    """Write one JSON line per result; 3 if some failed, 1 if all did."""
-    from crystaltensor.crystals.writing import replacing
-
-    counts = {"ok": 0, "error": 0}
-
-    def lines() -> "Iterable[str]":
-        for record in results:
-            counts[str(record["status"])] += 1
-            yield json.dumps(record, ensure_ascii=False)
-
-    if output is None:
-        for line in lines():
-            click.echo(line)
-    else:
-        with (
-            replacing(output) as partial,
-            partial.open("w", encoding="utf-8") as stream,
-        ):
-            stream.writelines(line + "\n" for line in lines())
-    failed, done = counts["error"], counts["ok"]
-    if failed:
-        click.echo(f"{failed} of {failed + done} inputs failed", err=True)
-    if failed and not done:
-        return 1
-    return 3 if failed else 0
-
-
-def many(
-    tensors: "Floats",
-    residuals: "Floats",
-    target: "Target",
-    output: str | None,
-    notation: str | None,
-) -> None:
-    """Write many tensors of one crystal: to a .npy file, or as JSON lines."""
-    import numpy as np
-
-    from crystaltensor.crystals.writing import replacing
-    from crystaltensor.workflows.tensor_output import in_notation
-
-    values = in_notation(tensors, target, notation or "full")
-    if output is not None and output.endswith(".npy"):
-        with replacing(output) as partial, partial.open("wb") as stream:
-            np.save(stream, values, allow_pickle=False)
-        worst = float(np.nanmax(residuals)) if np.isfinite(residuals).any() else 0.0
-        click.echo(f"{len(values)} tensors projected, largest residual {worst:.3g}")
-        return
-    key = {"full": "tensor"}.get(notation or "full", notation or "full")
-    records = (
-        {
-            "property": target.row.name,
-            key: value.tolist(),
-            "symmetry_residual": None if np.isnan(left) else float(left),
-            "status": "ok",
-        }
-        for value, left in zip(values, residuals, strict=True)
-    )
-    batch(records, output)

@@ -1,5 +1,7 @@
 """``crystaltensor symmetrize``."""
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,6 +94,9 @@ def symmetrize(
     .npy, an OUTCAR or vasprun.xml of VASP, or a prediction of this tool; - is standard
     input. Without TENSOR the allowed form is shown.
     """
+    if "numpy" not in sys.modules:
+        # The matrices are small: threads would only wait for each other.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if settings["point_group"] and tensor is None:
         structure, tensor = None, structure
     if settings["batch"]:
@@ -102,8 +107,10 @@ def symmetrize(
 
 def _single(structure: str | None, tensor: str | None, asked: dict[str, Any]) -> None:
     """Treat one crystal."""
+    from crystaltensor.cli import _render_many
     from crystaltensor.cli import _render_symmetrize as render
     from crystaltensor.crystals.io import read_single
+    from crystaltensor.symmetry.interface import space_group
     from crystaltensor.workflows.symmetrize import symmetrize as run
 
     if structure is None and asked["point_group"] is None:
@@ -121,18 +128,25 @@ def _single(structure: str | None, tensor: str | None, asked: dict[str, Any]) ->
         from crystaltensor.workflows.scan import scan
 
         rows = scan(target, read, given, options=options)
-        render.scan(rows, target, as_json=asked["as_json"])
-        return
-    found = run(
-        target,
-        read=read,
-        point_group=asked["point_group"],
-        given=given,
-        others=_others(asked["also"]),
-        options=options,
-    )
-    structure_out = _outputs(found, asked)
-    render.symmetrized(found, as_json=asked["as_json"], written=structure_out)
+        _render_many.scan(rows, target, as_json=asked["as_json"])
+    elif target is None and read is not None:
+        symmetry = space_group(read.crystal, symprec=asked["symprec"])
+        written = _structure_out(symmetry, asked["structure_out"])
+        render.structure(symmetry, written, as_json=asked["as_json"])
+    else:
+        found = run(
+            target,
+            read=read,
+            point_group=asked["point_group"],
+            given=given,
+            others=_others(asked["also"]),
+            options=options,
+        )
+        _outputs(found, asked)
+        written = None
+        if asked["structure_out"]:
+            written = _structure_out(found.symmetry, asked["structure_out"])
+        render.symmetrized(found, as_json=asked["as_json"], written=written)
 
 
 def _refuse_lonely_options(
@@ -172,6 +186,9 @@ def _target(asked: dict[str, Any], given: "GivenTensor | None") -> Any:  # noqa:
     described = asked["rank"] is not None or asked["index_symmetry"] is not None
     if name is None and not described and given is not None:
         name = given.property_name
+    enough = given is None and (asked["scan_symprec"] or asked["structure_out"])
+    if name is None and not described and enough:
+        return None
     if name is None and not described:
         raise click.UsageError(
             "say what the tensor is: --property, or --rank and --index-symmetry"
@@ -216,8 +233,8 @@ def _others(also: tuple[str, ...]) -> "dict[str, GivenTensor]":
     return found
 
 
-def _outputs(found: Any, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - imported late
-    """Write the files that are asked for; return what became of the structure."""
+def _outputs(found: Any, asked: dict[str, Any]) -> None:  # noqa: ANN401 - imported late
+    """Write the tensor and its picture, if they are asked for."""
     if asked["plot"]:
         from crystaltensor.workflows.pictures import draw
 
@@ -226,19 +243,21 @@ def _outputs(found: Any, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - import
         from crystaltensor.workflows.tensor_output import write_tensor
 
         write_tensor(found, asked["output"], notation=asked["notation"])
-    if not asked["structure_out"]:
-        return None
+
+
+def _structure_out(symmetry: Any, path: str) -> Any:  # noqa: ANN401 - imported late
+    """Write the structure, made symmetric."""
     from crystaltensor.crystals.writing import write_crystal
     from crystaltensor.symmetry.structures import symmetrize_crystal
 
-    structure = symmetrize_crystal(found.symmetry)
-    write_crystal(structure.crystal, asked["structure_out"])
+    structure = symmetrize_crystal(symmetry)
+    write_crystal(structure.crystal, path)
     return structure
 
 
 def _batch(structure: str | None, tensor: str | None, asked: dict[str, Any]) -> int:
     """Treat many tensors; 3 if some of them failed."""
-    from crystaltensor.cli import _render_symmetrize as render
+    from crystaltensor.cli import _render_many as render
     from crystaltensor.workflows import symmetrize_many
 
     if structure is None:

@@ -130,7 +130,7 @@ def _translations(
     worst = np.sqrt(squared.min(axis=2).max(axis=1))
     if not _judged(worst, symprec).all():
         raise SymmetryError("the rarest element has atoms that no translation joins")
-    return found
+    return np.asarray(found)
 
 
 def _with_points(cell: "Floats", translations: "Floats") -> "Floats":

@@ -199,6 +199,6 @@ def _indices(
 def _like(tensor: object, result: "Floats") -> "Floats":
     """Give a result the class of what came in, such as pymatgen's PiezoTensor."""
     if isinstance(tensor, np.ndarray) and type(tensor) is not np.ndarray:
-        again: Floats = type(tensor)(result)  # type: ignore[call-overload]
+        again: Floats = type(tensor)(result)
         return again
     return result

@@ -88,7 +88,7 @@ def _dielectric(
             f"{name} is not positive definite: its smallest principal value is "
             f"{values[0]:.4g}"
         )
-    elif values[0] < 1:
+    elif values[0] < 1 - 1e-6:
         warnings.append(f"a principal value of {name} is {values[0]:.4g}, less than 1")
     if name == "dielectric" and values[0] > 0:
         indices, axes = refractive_indices(tensor)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from crystaltensor.errors import SymmetryError
 from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import n_independent
@@ -50,7 +48,7 @@ class ScanRow:
 
 
 def scan(
-    target: "Target",
+    target: "Target | None",
     read: "ReadCrystal",
     given: "GivenTensor | None" = None,
     *,
@@ -60,8 +58,8 @@ def scan(
 
     Parameters
     ----------
-    target : Target
-        What kind of tensor it is.
+    target : Target or None
+        What kind of tensor it is, if one matters.
     read : ReadCrystal
         The crystal.
     given : GivenTensor, optional
@@ -86,7 +84,7 @@ def scan(
             symmetry = find_symmetry(read.crystal, symprec=symprec)
             deviation = symmetry.deviation
             left = None
-            if given is not None:
+            if given is not None and target is not None:
                 settings = Options(**{**asked, "symprec": symprec, "explain": False})
                 found = symmetrize(target, read=read, given=given, options=settings)
                 left = found.symmetry_residual
@@ -99,10 +97,12 @@ def scan(
                 number=symmetry.number,
                 symbol=symmetry.symbol,
                 point_group=symmetry.point_group,
-                n_independent=n_independent(
+                n_independent=0
+                if target is None
+                else n_independent(
                     symmetry.rotations, target.row.index_symmetry, axial=target.axial
                 ),
-                deviation=float(np.float64(deviation)),
+                deviation=deviation,
                 symmetry_residual=left,
             )
         )
