@@ -240,6 +240,7 @@ def collate(
     graphs: "Sequence[CrystalGraph]",
     *,
     dtype: torch.dtype = torch.float32,
+    vector_dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> GraphBatch:
     """Join graphs to a batch.
@@ -250,6 +251,8 @@ def collate(
         At least one, all with the same kinds of projectors.
     dtype, device
         Of the floating-point tensors of the batch, and where they go.
+    vector_dtype
+        Of the bond vectors, if they are to be more precise than the rest.
 
     Returns
     -------
@@ -279,7 +282,9 @@ def collate(
         density=real(n_atoms / volumes),
         pair_atoms=whole(pair_atoms),
         edge_pair=whole(edge_pair),
-        edge_vectors=real(np.concatenate([graph.vectors for graph in graphs])),
+        edge_vectors=torch.from_numpy(
+            np.concatenate([graph.vectors for graph in graphs])
+        ).to(device=device, dtype=vector_dtype or dtype),
         projectors={
             kind: real(np.stack([graph.projectors[kind] for graph in graphs]))
             for kind in graphs[0].projectors

@@ -130,7 +130,8 @@ class Predictor:
         irreps = irrep_projectors(symmetry.rotations, self.model.row.index_symmetry)
         graph = build_graph(crystal, self.around, irreps)
         try:
-            found = self.network(collate([graph], device=self.device))
+            batch = collate([graph], vector_dtype=torch.float64, device=self.device)
+            found = self.network(batch)
         except RuntimeError as error:
             if "memory" not in str(error).lower() and "alloc" not in str(error).lower():
                 raise

@@ -40,7 +40,7 @@ class GraphBatch:
     edge_pair : Tensor of int64, shape (n_edges,)
         Index of an edge's pair in the flattened ``pair_atoms``.
     edge_vectors : Tensor, shape (n_edges, 3)
-        From an atom to its neighbour, in Å.
+        From an atom to its neighbour, in Å; may be more precise than the rest.
     projectors : dict
         ``(degree, pseudo)`` to the mean over the point group of the matrices of that
         irreducible tensor, shape (n_crystals, 2 * degree + 1, 2 * degree + 1).

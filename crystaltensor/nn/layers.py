@@ -38,7 +38,11 @@ class BondTensors(nn.Module):
         self.scale = 3 * (cutoff**3 / n_neighbours) ** 0.5
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        """Return shape (n_atoms, n_slots, (l_max + 1)² * n_radial)."""
+        """Return shape (n_atoms, n_slots, (l_max + 1)² * n_radial).
+
+        The sums are made in the precision of the vectors: where those of a symmetric
+        site cancel, they then do so to more digits than the network carries.
+        """
         n_atoms, n_slots = batch.pair_atoms.shape
         distances = batch.edge_vectors.norm(dim=-1)
         angular = self.angular(batch.edge_vectors / distances.unsqueeze(-1))
@@ -47,7 +51,7 @@ class BondTensors(nn.Module):
         pairs = edges.new_zeros(n_atoms * n_slots, edges.shape[1])
         pairs = pairs.index_add(0, batch.edge_pair, edges)
         bonds: Tensor = pairs.view(n_atoms, n_slots, -1)
-        return bonds
+        return bonds.to(batch.density.dtype)
 
 
 def bounded(features: Tensor) -> Tensor:

@@ -184,7 +184,8 @@ class PaperGMTNet(nn.Module):
         n_slots = batch.pair_atoms.shape[1]
         targets = torch.div(batch.edge_pair, n_slots, rounding_mode="floor")
         sources = batch.pair_atoms.flatten()[batch.edge_pair]
-        distances = batch.edge_vectors.norm(dim=1)
+        vectors = batch.edge_vectors.to(batch.density.dtype)
+        distances = vectors.norm(dim=1)
         steps = -0.75 / distances.unsqueeze(1) - self.centres
         edges = self.edge_embed(torch.exp(-127.75 * steps.square()))
         atoms = self.embed(self.element_features[batch.numbers - 1])
@@ -192,7 +193,7 @@ class PaperGMTNet(nn.Module):
             atoms = layer(atoms, edges, targets, sources)
         atoms = self.narrow(atoms)
         # e3nn orders the components of a degree in another way.
-        ours = self.harmonics(batch.edge_vectors / distances.unsqueeze(1))
+        ours = self.harmonics(vectors / distances.unsqueeze(1))
         parts = ours.split([1, 3, 5], dim=1)
         harmonics = torch.cat(
             [part @ self._turn(d, part).T for d, part in enumerate(parts)], dim=1

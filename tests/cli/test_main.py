@@ -38,7 +38,8 @@ def test_every_command_has_help_with_an_example(
     """An example is worth more than a list of options."""
     code, out, _ = run(capsys, command, "--help")
     assert code == 0
-    assert f"Example: crystaltensor {command}" in out
+    example = " ".join(out.split()).partition("Example")[2]
+    assert f"crystaltensor {command} " in example
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
