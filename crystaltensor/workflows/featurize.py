@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -301,12 +302,24 @@ class Summation:
         from crystaltensor.lattice.sums import lattice_sums
 
         cells = np.stack([read.crystal.cell for read in batch])
-        return lattice_sums(
-            torch.tensor(cells, device=self.device),
-            [
-                torch.tensor(read.crystal.positions, device=self.device)
-                for read in batch
-            ],
-            self.potentials,
-            self.tolerance,
-        )
+        positions = [read.crystal.positions for read in batch]
+        with _one_thread():
+            return lattice_sums(
+                torch.tensor(cells, device=self.device),
+                [torch.tensor(x, device=self.device) for x in positions],
+                self.potentials,
+                self.tolerance,
+            )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Use one thread: the pieces are small, and on a busy machine threads wait for long."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
