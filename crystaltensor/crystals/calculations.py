@@ -25,6 +25,7 @@ _BLOCKS = (
     ("MACROSCOPIC STATIC DIELECTRIC TENSOR (including", "epsilon", 3, 3),
     ("PIEZOELECTRIC TENSOR IONIC CONTR", "piezo_ionic", 3, 6),
     ("PIEZOELECTRIC TENSOR (including", "piezo", 3, 6),
+    ("PIEZOELECTRIC TENSOR  for field", "piezo", 3, 6),  # before version 5.4
     ("TOTAL ELASTIC MODULI (kBar)", "elastic", 6, 6),
     ("SYMMETRIZED ELASTIC MODULI (kBar)", "elastic_clamped", 6, 6),
     ("direct lattice vectors", "lattice", 3, 3),
