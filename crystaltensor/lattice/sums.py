@@ -99,10 +99,10 @@ def lattice_sums(
     """
     cells = cells if isinstance(cells, Tensor) else torch.stack(list(cells))
     _check_settings(potentials, tolerance, chunk_size)
-    _check_shapes(cells, positions)
+    check_shapes(cells, positions)
     planning = cells.detach().to("cpu", torch.float64).numpy()
-    _check_cells(planning)
-    kernels, tolerances = _collect(potentials, tolerance)
+    check_cells(planning)
+    kernels, tolerances = collect_kernels(potentials, tolerance)
     n_atoms = [len(x) for x in positions]
     chunk = chunk_size or _CHUNK.get(cells.device.type, 2**20)
     fixed = [kernel.fixed() for kernel in kernels.values()]
@@ -114,7 +114,7 @@ def lattice_sums(
         for batch in batches
     ]
     _check_results(parts)
-    sums = _assemble(parts, _mixing(potentials, list(kernels), cells), n_atoms)
+    sums = _assemble(parts, mixing_matrix(potentials, list(kernels), cells), n_atoms)
     _check_bounds(sums, cells.dtype, tolerance)
     return sums
 
@@ -150,8 +150,23 @@ def _check_settings(
         raise ConfigError(f"chunk_size must be positive, not {chunk_size}")
 
 
-def _check_shapes(cells: Tensor, positions: Sequence[Tensor]) -> None:
-    """Refuse arrays that do not fit each other."""
+def check_shapes(cells: Tensor, positions: Sequence[Tensor]) -> None:
+    """Refuse arrays that do not fit each other.
+
+    Parameters
+    ----------
+    cells : Tensor, shape (n_crystals, 3, 3)
+        Lattice vectors as rows.
+    positions : sequence of Tensor, shape (n_atoms, 3)
+        One entry per crystal.
+
+    Raises
+    ------
+    ShapeError
+        If a shape, a dtype or a device is wrong.
+    ConfigError
+        If the dtype is not float32 or float64.
+    """
     if cells.ndim != 3 or cells.shape[1:] != (3, 3) or len(cells) == 0:
         raise ShapeError(
             f"cells must have shape (n_crystals, 3, 3), not {tuple(cells.shape)}"
@@ -175,8 +190,19 @@ def _check_shapes(cells: Tensor, positions: Sequence[Tensor]) -> None:
             )
 
 
-def _check_cells(cells: Array) -> None:
-    """Refuse cells that span no volume."""
+def check_cells(cells: Array) -> None:
+    """Refuse cells that span no volume.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (n_crystals, 3, 3)
+        Lattice vectors as rows, in Å.
+
+    Raises
+    ------
+    StructureError
+        If a number is not finite, or the vectors of a cell lie in a plane.
+    """
     finite = np.isfinite(cells).all(axis=(1, 2))
     if not finite.all():
         i = int(finite.argmin())
@@ -192,10 +218,25 @@ def _check_cells(cells: Array) -> None:
         )
 
 
-def _collect(
+def collect_kernels(
     potentials: Sequence[Potential], tolerance: float
 ) -> tuple[dict[Hashable, Kernel], dict[Hashable, float]]:
-    """Return the different kernels, and the truncation error each may have."""
+    """Find the different kernels of potentials, and what error each may have.
+
+    Parameters
+    ----------
+    potentials : sequence of Potential
+        What to sum.
+    tolerance : float
+        Largest truncation error of any potential.
+
+    Returns
+    -------
+    kernels : dict of Hashable to Kernel
+        By their keys, in the order in which they are met.
+    tolerances : dict of Hashable to float
+        Largest truncation error of each.
+    """
     kernels: dict[Hashable, Kernel] = {}
     tolerances: dict[Hashable, float] = {}
     for potential in potentials:
@@ -209,10 +250,25 @@ def _collect(
     return kernels, tolerances
 
 
-def _mixing(
+def mixing_matrix(
     potentials: Sequence[Potential], keys: list[Hashable], like: Tensor
 ) -> Tensor | None:
-    """Return weights, shape (n_potentials, n_kernels); None if they are the identity."""
+    """Collect the weights of the kernels in the potentials.
+
+    Parameters
+    ----------
+    potentials : sequence of Potential
+        What to sum.
+    keys : list of Hashable
+        Of the kernels.
+    like : Tensor
+        Gives dtype and device.
+
+    Returns
+    -------
+    Tensor, shape (n_potentials, n_kernels), or None
+        None if every potential is one kernel, in order.
+    """
     if [potential.terms()[0][1].key for potential in potentials] == keys and all(
         isinstance(potential, Kernel) for potential in potentials
     ):
