@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from crystaltensor.inference.prediction import Prediction
 
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+FRAMES = {
+    "input": "Cartesian axes of the file",
+    "ieee": "IEEE 176-1987 crystal axes",
+    "standard": "axes of spglib's standardised cell",
+}
 UNITS = {"C/m^2": "C/m²", "1": ""}
 
 
@@ -105,9 +110,16 @@ def _components(console: Console, found: "Prediction") -> None:
 
 def _frame(console: Console, found: "Prediction") -> None:
     """Show the lattice, which fixes the axes."""
-    console.print(
-        "[dim]Frame: Cartesian axes of the file, in which the lattice is (Å)[/]"
-    )
-    for name, vector in zip("abc", found.lattice, strict=True):
-        entries = "".join(f"{value:12.5f}" for value in vector)
+    console.print(f"[dim]Frame: {FRAMES[found.frame]}; lattice of the file (Å)[/]")
+    vectors("abc", found.lattice, 5)
+    if found.rotation is not None:
+        console.print("[dim]Axes of the frame, in the axes of the file[/]")
+        vectors("XYZ", found.rotation, 6)
+
+
+def vectors(names: str, rows: "NDArray[np.float64]", digits: int) -> None:
+    """Print named vectors, one per line."""
+    console = Console(highlight=False)
+    for name, vector in zip(names, rows, strict=True):
+        entries = "".join(f"{value:12.{digits}f}" for value in vector)
         console.print(f"[dim]  {name}{entries}[/]")

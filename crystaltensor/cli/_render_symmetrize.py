@@ -9,7 +9,15 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from crystaltensor.cli._render import VOIGT, as_json_line, number, unit_of, warn
+from crystaltensor.cli._render import (
+    FRAMES,
+    VOIGT,
+    as_json_line,
+    number,
+    unit_of,
+    vectors,
+    warn,
+)
 from crystaltensor.symmetry.operations import Symmetry
 
 if TYPE_CHECKING:
@@ -23,11 +31,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FRAMES = {
-    "input": "Cartesian axes of the file",
-    "ieee": "IEEE 176-1987 crystal axes",
-    "standard": "axes of spglib's standardised cell",
-}
 _MANY = 12  # independent components beyond this fill a screen with sums
 _SHOWN = 12
 
@@ -360,14 +363,10 @@ def _frame(console: Console, found: "Symmetrized") -> None:
         console.print(f"[dim]Frame: {FRAMES['ieee']}[/]")
         return
     console.print(f"[dim]Frame: {FRAMES[found.frame]}; lattice of the file (Å)[/]")
-    for name, vector in zip("abc", found.read.crystal.cell, strict=True):
-        entries = "".join(f"{value:12.5f}" for value in vector)
-        console.print(f"[dim]  {name}{entries}[/]")
+    vectors("abc", found.read.crystal.cell, 5)
     if found.rotation is not None:
         console.print("[dim]Axes of the frame, in the axes of the file[/]")
-        for name, vector in zip("XYZ", found.rotation, strict=True):
-            entries = "".join(f"{value:12.6f}" for value in vector)
-            console.print(f"[dim]  {name}{entries}[/]")
+        vectors("XYZ", found.rotation, 6)
 
 
 def _suspicions(found: "Symmetrized") -> None:

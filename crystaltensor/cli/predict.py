@@ -28,6 +28,13 @@ from crystaltensor.cli import _options
     help="Format of the file, if neither its name nor its content tells.",
 )
 @_options.symprec
+@click.option(
+    "--frame",
+    type=click.Choice(["input", "ieee", "standard"]),
+    default="input",
+    show_default=True,
+    help="Axes of the tensor: those of the file, IEEE 176-1987, or spglib's.",
+)
 @_options.device
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def predict(
@@ -36,14 +43,15 @@ def predict(
     model: str | None,
     file_format: str | None,
     symprec: float,
+    frame: str,
     device: str,
     as_json: bool,
 ) -> None:
     """Predict a tensor property of the crystal in STRUCTURE.
 
     STRUCTURE is a POSCAR, a CIF, an extended XYZ or a pymatgen JSON file, or - for
-    standard input. The tensor is in the Cartesian frame of the file and has exactly the
-    symmetry of the crystal.
+    standard input. The tensor is in the Cartesian frame of the file, unless --frame says
+    otherwise, and has exactly the symmetry of the crystal.
     """
     from crystaltensor.cli import _render
     from crystaltensor.workflows.predict import predict as run
@@ -54,6 +62,7 @@ def predict(
         model=model,
         file_format=file_format,
         symprec=symprec,
+        frame=frame,
         device=device,
     )
     _render.prediction(prediction, as_json=as_json)

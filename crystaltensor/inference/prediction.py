@@ -48,6 +48,11 @@ class Prediction:
         Name, version and hash of the model.
     forbidden : str or None
         Why the crystal has no such tensor, if it has none.
+    frame : str
+        ``"input"`` for the Cartesian frame of the structure as given, ``"ieee"`` or
+        ``"standard"``; see `frame_rotation`.
+    rotation : ndarray, shape (3, 3), or None
+        From the frame of the structure to `frame`; its rows are the new axes.
     """
 
     source: str | None
@@ -62,16 +67,13 @@ class Prediction:
     warnings: tuple[str, ...]
     model: "Mapping[str, str]" = field(repr=False)
     forbidden: str | None = None
+    frame: str = "input"
+    rotation: "NDArray[np.float64] | None" = field(default=None, repr=False)
 
     @property
     def unit(self) -> str:
         """Unit of the tensor."""
         return self.row.unit
-
-    @property
-    def frame(self) -> str:
-        """Cartesian frame of the tensor: that of the structure as given."""
-        return "input"
 
     @property
     def voigt(self) -> "NDArray[np.float64]":
@@ -109,7 +111,7 @@ class Prediction:
             "voigt": self.voigt.tolist(),
             "unit": self.unit,
             "frame": self.frame,
-            "rotation": None,
+            "rotation": None if self.rotation is None else self.rotation.tolist(),
             "independent_components": len(self.components),
             "components": dict(self.components),
             "symmetry_residual": self.symmetry_residual,

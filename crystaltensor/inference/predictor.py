@@ -21,7 +21,9 @@ from crystaltensor.inference.prediction import Prediction
 from crystaltensor.nn.devices import choose_device
 from crystaltensor.nn.presets import neighbourhood, network_config
 from crystaltensor.symmetry.forms import allowed_form
+from crystaltensor.symmetry.frames import frame_rotation
 from crystaltensor.symmetry.irreps import irrep_projectors
+from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
 from crystaltensor.symmetry.projection import project, why_forbidden
 
@@ -58,6 +60,7 @@ class Predictor:
         structure: object,
         *,
         symprec: float = 0.01,
+        frame: str = "input",
         source: str | None = None,
     ) -> Prediction:
         """Predict the tensor of one crystal.
@@ -68,6 +71,8 @@ class Predictor:
             Any cell of the crystal; the tensor is in its Cartesian frame.
         symprec : float
             Largest distance between equivalent atoms, in Å.
+        frame : str
+            Frame of the tensor: ``"input"``, ``"ieee"`` or ``"standard"``.
         source : str, optional
             Where the crystal is from; kept with the prediction.
 
@@ -86,13 +91,17 @@ class Predictor:
             If its space group cannot be determined.
         ResourceError
             If it is too large for the memory.
+        ConfigError
+            If there is no such frame.
         """
         crystal = as_crystal(structure)
         refuse_unknown_elements(crystal)
         refuse_too_large(crystal, self.around.cutoff)
         symmetry = find_symmetry(crystal, symprec=symprec)
         row = self.model.row
-        form = allowed_form(symmetry.rotations, row.index_symmetry, symbol=row.symbol)
+        turn = frame_rotation(symmetry, frame)
+        group = turn @ symmetry.rotations @ turn.T
+        form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
         warnings = [*symmetry.warnings]
         residual, forbidden = None, None
         if form.n_independent:
@@ -100,6 +109,9 @@ class Predictor:
             tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
             norm = float(np.linalg.norm(raw))
             residual = float(np.linalg.norm(raw - tensor)) / norm if norm else None
+            if frame != "input":  # projected again, so that zeros are exactly zero
+                turned = rotate(tensor, turn)
+                tensor = project(turned, group, index_symmetry=row.index_symmetry)
             warnings += self._warnings(crystal)
         else:
             tensor = np.zeros((3,) * row.rank)
@@ -122,6 +134,8 @@ class Predictor:
             warnings=tuple(warnings),
             model=self.model.identity(),
             forbidden=forbidden,
+            frame=frame,
+            rotation=None if frame == "input" else turn,
         )
 
     @torch.no_grad()

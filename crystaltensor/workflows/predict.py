@@ -17,6 +17,7 @@ def predict(
     model: str | None = None,
     file_format: str | None = None,
     symprec: float = 0.01,
+    frame: str = "input",
     device: str = "auto",
 ) -> "Prediction":
     """Read a crystal and predict one of its tensors.
@@ -33,6 +34,8 @@ def predict(
         Guessed from the name, then from the content, if left out.
     symprec : float
         Largest distance between equivalent atoms, in Å.
+    frame : str
+        Frame of the tensor: ``"input"``, ``"ieee"`` or ``"standard"``.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
@@ -63,7 +66,9 @@ def predict(
             f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
         )
     try:
-        found = predictor.predict(read.crystal, symprec=symprec, source=read.source)
+        found = predictor.predict(
+            read.crystal, symprec=symprec, frame=frame, source=read.source
+        )
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
     return replace(found, warnings=(*read.warnings, *found.warnings))
