@@ -183,24 +183,29 @@ def store(reports: "Iterator[StoreProgress]", folder: "Path", *, as_json: bool) 
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    quiet = not console.is_terminal
-    with Progress(*columns, console=console, disable=quiet) as bar:
+    last = None
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
-        report = None
-        for report in reports:
-            for failure in report.failures:
+        for last in reports:
+            for failure in last.failures:
                 console.print(f"[red]Failed:[/] {escape(str(failure.error))}")
-            done = report.n_summed + report.n_failed - report.n_before
+            done = last.n_summed + last.n_failed
             elapsed = bar.tasks[task].elapsed or 0.0
-            rate = f", {done / elapsed:.0f}/s" if elapsed > 1 else ""
+            rate = (done - last.n_before) / elapsed if elapsed > 1 else 0.0
             bar.update(
                 task,
-                total=report.n_files,
-                completed=report.files_done,
-                description=f"{report.n_summed + report.n_failed} structures{rate}",
+                total=last.n_files,
+                completed=last.files_done,
+                description=f"{done} structures" + (f", {rate:.0f}/s" if rate else ""),
             )
-    if report is None:  # a run reports at its end at least
+    if last is None:  # a run reports at its end at least
         return 1
+    _filled(last, folder, as_json=as_json)
+    return exit_code(last.n_summed, last.n_failed)
+
+
+def _filled(report: "StoreProgress", folder: "Path", *, as_json: bool) -> None:
+    """Say what a store holds."""
     if as_json:
         as_json_line(
             {
@@ -211,10 +216,9 @@ def store(reports: "Iterator[StoreProgress]", folder: "Path", *, as_json: bool) 
                 "n_failed": report.n_failed,
             }
         )
-    else:
-        before = f", {report.n_before} of them before" if report.n_before else ""
-        Console(highlight=False, soft_wrap=True).print(
-            f"{report.n_summed} crystals in {escape(str(folder))}, {report.n_failed} "
-            f"failed{before}"
-        )
-    return exit_code(report.n_summed, report.n_failed)
+        return
+    before = f", {report.n_before} of them before" if report.n_before else ""
+    Console(highlight=False, soft_wrap=True).print(
+        f"{report.n_summed} crystals in {escape(str(folder))}, {report.n_failed} "
+        f"failed{before}"
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHARD_STRUCTURES = 256
 _SHARD_ENTRIES = 8_000_000
+_REPORT_EVERY = 32
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def featurize_into(
         if path not in complete:
             for item in structures_of(path, file_format):
                 yield from run.add(path, item)
-        run.files_done += 1
+        run.read_to_end(path)
     yield from run.flush()
     store.finish()
     yield run.progress()
@@ -122,7 +123,11 @@ class _Run:
         self._waiting: list[tuple[str, ReadCrystal | Failure]] = []
         self._entries = 0
         self._new_failures: list[Failure] = []
-        self.files_done = 0
+        self._read: set[str] = set()
+
+    def read_to_end(self, path: str) -> None:
+        """Remember that nothing more will come from a file."""
+        self._read.add(path)
 
     def add(self, path: str, item: ReadCrystal | Failure) -> Iterator[Progress]:
         """Take one structure, unless the store has it; write the shard when full."""
@@ -135,6 +140,8 @@ class _Run:
             yield from self.flush()
         self._waiting.append((path, item))
         self._entries += size
+        if len(self._waiting) % _REPORT_EVERY == 0:
+            yield self.progress()
 
     def flush(self) -> Iterator[Progress]:
         """Sum what is waiting, and write it as a shard."""
@@ -147,17 +154,18 @@ class _Run:
                     self._new_failures.append(outcome)
                 else:
                     self._n_summed += 1
-            yield self.progress()
+            yield self.progress(len(outcomes))
         if outcomes:
             self._store.append([path for path, _ in self._waiting], outcomes)
         self._waiting, self._entries = [], 0
 
-    def progress(self) -> Progress:
+    def progress(self, n_summed: int = 0) -> Progress:
         """Report, and forget the failures that were reported."""
         failures, self._new_failures = tuple(self._new_failures), []
+        unfinished = {path for path, _ in self._waiting[n_summed:]}
         return Progress(
             self._n_files,
-            self.files_done,
+            len(self._read - unfinished),
             self._n_summed,
             self._n_failed,
             self._n_before,
