@@ -1,6 +1,8 @@
 """Checks of what users write into configuration files."""
 
 import difflib
+import inspect
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -68,3 +70,26 @@ def check_fields(
         if wanted and (wrong or not isinstance(value, wanted)):
             name = wanted[-1].__name__
             raise ConfigError(f"{source}: {key} must be {name}, not {value!r}")
+
+
+def describe_fields(kind: type) -> dict[str, str]:
+    """Read what the docstring of a dataclass says of its fields.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass with a numpy docstring.
+
+    Returns
+    -------
+    dict
+        Field to one line of text; those of one entry share it. Empty if Python was
+        told to leave out docstrings.
+    """
+    text = inspect.getdoc(kind) or ""
+    section = text.partition("Parameters\n----------\n")[2].partition("\n\n")[0]
+    found: dict[str, str] = {}
+    for names, lines in re.findall(r"^(\S.*)\n((?: +.*\n?)*)", section, re.MULTILINE):
+        for name in names.split(" : ")[0].split(", "):
+            found[name] = " ".join(lines.split())
+    return found

@@ -16,14 +16,17 @@ from rich.progress import (
 )
 
 from crystaltensor.cli._render import unit_of
+from crystaltensor.cli._render_audit import summary
 from crystaltensor.properties import tensor_property
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from crystaltensor.data.datasets import Dropped
     from crystaltensor.training.config import TrainingConfig
     from crystaltensor.training.loop import EpochReport
-    from crystaltensor.workflows.train import Prepared, Trained
+    from crystaltensor.workflows.preparation import Audited, Prepared
+    from crystaltensor.workflows.train import Trained
 
 RESUME_ELSEWHERE = (
     "safetensors is not installed here: go on with --resume in {folder} where it is, "
@@ -36,7 +39,8 @@ def training(
 ) -> None:
     """Show the data, a bar with the time left, and the figures of the model."""
     from crystaltensor.training.loop import EpochReport
-    from crystaltensor.workflows.train import Prepared, Trained
+    from crystaltensor.workflows.preparation import Prepared
+    from crystaltensor.workflows.train import Trained
 
     console = Console(highlight=False, stderr=True)
     unit = unit_of(tensor_property(config.property).unit)
@@ -65,6 +69,13 @@ def training(
                 _trained(console, event, unit)
 
 
+def audited(event: "Audited") -> None:
+    """Show an audit that is all that was asked for."""
+    console = Console(highlight=False, soft_wrap=True)
+    summary(console, event)
+    _left_out(console, event.unread)
+
+
 def _line(report: "EpochReport", unit: str) -> str:
     """Sum up an epoch."""
     best = " (best)" if report.best else ""
@@ -76,13 +87,20 @@ def _line(report: "EpochReport", unit: str) -> str:
 
 def _prepared(console: Console, event: "Prepared") -> None:
     """Say what the run learns from."""
+    if event.audited:
+        summary(console, event.audited)
     counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
     console.print(f"Data: {counts}{' (prepared before)' if event.cached else ''}")
     if event.dropped:
-        kinds = Counter(re.sub(r"\d[\d.]*", "…", row.reason) for row in event.dropped)
-        for reason, count in kinds.most_common():
-            console.print(f"  left out {count}: {escape(reason)}")
+        _left_out(console, event.dropped)
         console.print("  (each of them is named in dropped.csv)")
+
+
+def _left_out(console: Console, rows: "Sequence[Dropped]") -> None:
+    """Count the rows that are not used, by reason."""
+    kinds = Counter(re.sub(r"\d[\d.]*", "…", row.reason) for row in rows)
+    for reason, count in kinds.most_common():
+        console.print(f"  left out {count}: {escape(reason)}")
 
 
 def _trained(console: Console, event: "Trained", unit: str) -> None:

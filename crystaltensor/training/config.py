@@ -5,12 +5,25 @@ import tomllib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crystaltensor.data.choices import (
+    FILE,
+    FINDINGS,
+    FRAMES,
+    SPLIT_SOURCES,
+    VOIGT_ORDERS,
+)
 from crystaltensor.errors import ConfigError
-from crystaltensor.settings import check_fields
+from crystaltensor.settings import check_fields, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+_CHOICES = {
+    "voigt_order": VOIGT_ORDERS,
+    "label_frame": (FILE, *FRAMES),
+    "split": SPLIT_SOURCES,
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,26 @@ class TrainingConfig:
         Name of the property to learn.
     data
         Data sets: names of bundled ones, or files, relative to the configuration.
+    column
+        Column of a table that holds the tensor; empty to look for the known names.
+    structures
+        Folder of the structure files of a CSV table, relative to the table.
+    voigt_order
+        Order of Voigt components in the data: "voigt" (xx yy zz yz xz xy), "vasp" (xx
+        yy zz xy yz zx), or "auto": the first, but in JARVIS's columns the second.
+    label_frame
+        Axes that the labels are in: "file", those of their structures; "standard",
+        "ieee", "c-along-z" or "a-along-x" are turned into them.
+    split
+        Where the splits are from: "file", "group" to draw them by reduced formula and
+        space group, or "auto" to draw those that the file does not have.
+    split_seed
+        Of the splits that are drawn.
+    split_fractions
+        Shares of train, val and test in those.
+    drop
+        What the audit finds and is to be left out, such as "unstable"; nothing else of
+        it is.
     network
         Settings of the network, see ``nn.presets``.
     symprec
@@ -34,6 +67,8 @@ class TrainingConfig:
         Largest part of a label, relative to its norm, that the symmetry of the crystal
         may forbid. Rows with more at every `symprec` are left out, those of the test
         split excepted: label and structure do not belong together.
+    max_residual_aniso
+        The same relative to what is not isotropic in the label, from the audit.
     seed
         Of the weights and of the order of the crystals.
     epochs
@@ -59,9 +94,18 @@ class TrainingConfig:
     property: str
     data: tuple[str, ...]
     network: "Mapping[str, Any]" = field(default_factory=dict)
+    column: str = ""
+    structures: str = ""
+    voigt_order: str = "auto"
+    label_frame: str = "file"
+    split: str = "auto"
+    split_seed: int = 0
+    split_fractions: tuple[float, ...] = (0.8, 0.1, 0.1)
+    drop: tuple[str, ...] = ()
     symprec: tuple[float, ...] = (0.1, 0.01)
     max_component: float = float("inf")
     max_residual: float = 0.2
+    max_residual_aniso: float = float("inf")
     seed: int = 0
     epochs: int = 60
     patience: int = 20
@@ -80,6 +124,7 @@ class TrainingConfig:
         for name in (
             "max_component",
             "max_residual",
+            "max_residual_aniso",
             "learning_rate",
             "loss_floor",
             "loss_softness",
@@ -91,19 +136,41 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be at least 1")
         if not self.symprec or not all(each > 0 for each in self.symprec):
             raise ConfigError("symprec must be a list of positive distances")
+        self._check_data()
         if not 0 <= self.ema_decay < 1:
             raise ConfigError("ema_decay must be at least 0 and below 1")
 
+    def _check_data(self) -> None:
+        """Check what is said of the data."""
+        for name, known in _CHOICES.items():
+            _check_choice(name, getattr(self, name), known)
+        for name in self.drop:
+            _check_choice("drop", name, tuple(FINDINGS))
+        shares = self.split_fractions
+        if len(shares) != 3 or min(shares) < 0 or not shares[0] > 0:
+            raise ConfigError(
+                "split_fractions must be the shares of train, val and test, as in "
+                "[0.8, 0.1, 0.1]"
+            )
 
-def read_config(path: "Path", **options: object) -> TrainingConfig:
+
+def _check_choice(name: str, value: str, known: "Sequence[str]") -> None:
+    """Refuse a name that is none of the known ones."""
+    if value not in known:
+        raise ConfigError(f"unknown {name} {value!r}; {suggestion(value, known)}")
+
+
+def read_config(path: "Path | None", **options: object) -> TrainingConfig:
     """Read a TOML file; options that are not None beat it.
 
     Parameters
     ----------
-    path : Path
-        A TOML file with the fields of `TrainingConfig`.
+    path : Path or None
+        A TOML file with the fields of `TrainingConfig`; None if the options are all
+        there is.
     options
-        Values from elsewhere, such as the command line.
+        Values from elsewhere, such as the command line. Those of the network beat
+        those of the file one by one.
 
     Returns
     -------
@@ -116,11 +183,15 @@ def read_config(path: "Path", **options: object) -> TrainingConfig:
         If the file is not TOML, or a key or value is not one of ours.
     """
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8") if path else ""
+        given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file ({error})") from error
+    network = options.pop("network", None)
+    if isinstance(network, dict) and isinstance(given.get("network", {}), dict):
+        given["network"] = given.get("network", {}) | network
     given |= {key: value for key, value in options.items() if value is not None}
-    return make_config(given, source=str(path))
+    return make_config(given, source=str(path) if path else "options")
 
 
 def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
@@ -151,10 +222,13 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
     for name, kinds, plural in (
         ("data", str, "strings"),
         ("symprec", (int, float), "numbers"),
+        ("split_fractions", (int, float), "numbers"),
+        ("drop", str, "strings"),
     ):
         if name in given:
-            listed = given[name] if isinstance(given[name], list | tuple) else ()
-            if not listed or not all(isinstance(each, kinds) for each in listed):
+            listed = given[name]
+            right = isinstance(listed, list | tuple) and (listed or name == "drop")
+            if not right or not all(isinstance(each, kinds) for each in listed):
                 raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)
     try:

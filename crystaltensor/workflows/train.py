@@ -1,41 +1,19 @@
 """Train a model: from data sets and settings to a folder that `predict` can use."""
 
 import contextlib
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.training.config import TrainingConfig
+from crystaltensor.workflows.preparation import count_splits, prepare_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crystaltensor.data.datasets import Dropped, PreparedData
     from crystaltensor.training.loop import EpochReport, Run
-
-PREPARED = "prepared.npz"
-DROPPED = "dropped.csv"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The data of a run.
-
-    Parameters
-    ----------
-    counts : dict
-        Split to the number of its crystals.
-    dropped : tuple of Dropped
-        Rows that are not used.
-    cached : bool
-        Whether it was prepared before.
-    """
-
-    counts: dict[str, int]
-    dropped: "tuple[Dropped, ...]"
-    cached: bool
+    from crystaltensor.workflows.preparation import Prepared
 
 
 @dataclass(frozen=True)
@@ -56,82 +34,6 @@ class Trained:
     folder: Path
     record: dict[str, Any]
     written: bool
-
-
-def prepare_data(
-    config: TrainingConfig, out: Path, *, base: Path
-) -> "tuple[PreparedData, Prepared]":
-    """Read, check and prepare the data of a run, or take it from the cache.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        The settings.
-    out : Path
-        Folder of the run; the prepared data are kept there, under the hash of all they
-        depend on.
-    base : Path
-        Folder that the names of the data sets are relative to.
-
-    Returns
-    -------
-    data : PreparedData
-        Crystals and labels.
-    prepared : Prepared
-        What was read.
-
-    Raises
-    ------
-    DataError
-        If a data set is missing or damaged.
-    ConfigError
-        If a setting of the network is wrong.
-    """
-    from crystaltensor.data import datasets
-    from crystaltensor.nn.presets import neighbourhood, network_config
-    from crystaltensor.properties import tensor_property
-
-    row = tensor_property(config.property)
-    around = neighbourhood(network_config(config.network, row))
-    cache = out / PREPARED
-    if cache.is_file() and not _tables_there(config, base):
-        data = datasets.load_prepared(cache)  # a node that has the prepared data only
-        return data, Prepared(_counts(data), (), cached=True)
-    paths = [datasets.find_table(name, base) for name in config.data]
-    key = datasets.cache_key(
-        paths,
-        property=row.name,
-        around=around,
-        symprec=config.symprec,
-        max_component=config.max_component,
-        max_residual=config.max_residual,
-    )
-    if cache.is_file():
-        data = datasets.load_prepared(cache)
-        if data.key == key:
-            return data, Prepared(_counts(data), (), cached=True)
-    rows, dropped = [], []
-    for path in paths:
-        found, outliers = datasets.read_table(
-            path, row, max_component=config.max_component
-        )
-        rows += found
-        dropped += outliers
-    data, misfits = datasets.prepare(
-        rows,
-        row,
-        around=around,
-        symprec=config.symprec,
-        max_residual=config.max_residual,
-        key=key,
-    )
-    left_out = (*dropped, *misfits)
-    with (out / DROPPED).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("name", "reason"))
-        writer.writerows((each.name, each.reason) for each in left_out)
-    datasets.save_prepared(data, cache)
-    return data, Prepared(_counts(data), left_out, cached=False)
 
 
 def train(
@@ -232,7 +134,7 @@ def _finish(run: "Run") -> Trained:
         "name": run.config.property,
         "elements": sorted(elements),
         "n_parameters": sum(p.numel() for p in network.parameters()),
-        "counts": _counts(run.data),
+        "counts": count_splits(run.data),
         "best_epoch": run.best_epoch,
         "epochs": run.epoch,
         "seconds": round(run.seconds, 1),
@@ -280,18 +182,3 @@ def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa:
                 predicted[known], label[known]
             ).as_dict()
     return metrics
-
-
-def _counts(data: "PreparedData") -> dict[str, int]:
-    """Count the crystals of each split."""
-    return {split: len(data.part(split)) for split in ("train", "val", "test")}
-
-
-def _tables_there(config: TrainingConfig, base: Path) -> bool:
-    """Whether every data set of a run can be found."""
-    from crystaltensor.data import datasets
-
-    try:
-        return all(datasets.find_table(name, base) for name in config.data)
-    except DataError:
-        return False

@@ -1,0 +1,278 @@
+"""From data sets to what a training run learns from: read, audit, drop, prepare."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crystaltensor.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crystaltensor.data.audit import Audit
+    from crystaltensor.data.datasets import (
+        Dropped,
+        LabelledCrystal,
+        PreparedData,
+        Reading,
+    )
+    from crystaltensor.properties import TensorProperty
+    from crystaltensor.training.config import TrainingConfig
+
+PREPARED = "prepared.npz"
+DROPPED = "dropped.csv"
+AUDIT = "audit.csv"
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What the audit of the data of a run has found.
+
+    Parameters
+    ----------
+    audit : Audit
+        One row for each that could be read.
+    unread : tuple of Dropped
+        Rows that are left out before, because the table or a setting says so.
+    file : Path
+        Where all of it is written.
+    """
+
+    audit: "Audit"
+    unread: "tuple[Dropped, ...]"
+    file: Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a run.
+
+    Parameters
+    ----------
+    counts : dict
+        Split to the number of its crystals.
+    dropped : tuple of Dropped
+        Rows that are not used.
+    cached : bool
+        Whether it was prepared before.
+    audited : Audited, optional
+        What was found; not where it was prepared before.
+    """
+
+    counts: dict[str, int]
+    dropped: "tuple[Dropped, ...]"
+    cached: bool
+    audited: Audited | None = None
+
+
+def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:
+    """Audit the data of a run, and write what is found.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings.
+    out : Path
+        Folder of the run.
+    base : Path
+        Folder that the names of the data sets are relative to.
+
+    Returns
+    -------
+    Audited
+        What was found.
+
+    Raises
+    ------
+    DataError
+        If a data set is missing or damaged.
+    ConfigError
+        If a setting is wrong.
+    """
+    from crystaltensor.properties import tensor_property
+
+    row = tensor_property(config.property)
+    rows, dropped = _read(config, _find(config, base), row)
+    out.mkdir(parents=True, exist_ok=True)
+    return _audit(rows, dropped, row, config, out)
+
+
+def prepare_data(
+    config: "TrainingConfig", out: Path, *, base: Path
+) -> "tuple[PreparedData, Prepared]":
+    """Read, check and prepare the data of a run, or take it from the cache.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings.
+    out : Path
+        Folder of the run; the prepared data are kept there, under the hash of all they
+        depend on.
+    base : Path
+        Folder that the names of the data sets are relative to.
+
+    Returns
+    -------
+    data : PreparedData
+        Crystals and labels.
+    prepared : Prepared
+        What was read.
+
+    Raises
+    ------
+    DataError
+        If a data set is missing or damaged.
+    ConfigError
+        If a setting of the network is wrong.
+    """
+    from crystaltensor.data import datasets
+    from crystaltensor.nn.presets import neighbourhood, network_config
+    from crystaltensor.properties import tensor_property
+
+    row = tensor_property(config.property)
+    around = neighbourhood(network_config(config.network, row))
+    cache = out / PREPARED
+    if cache.is_file() and not _tables_there(config, base):
+        data = datasets.load_prepared(cache)  # a node that has the prepared data only
+        return data, Prepared(count_splits(data), (), cached=True)
+    paths = _find(config, base)
+    key = _key(config, paths, property=row.name, around=around)
+    if cache.is_file():
+        data = datasets.load_prepared(cache)
+        if data.key == key:
+            return data, Prepared(count_splits(data), (), cached=True)
+    rows, unread = _read(config, paths, row)
+    audited = _audit(rows, unread, row, config, out)
+    rows, wrong = _drop(rows, audited.audit, config)
+    data, misfits = datasets.prepare(
+        rows,
+        row,
+        around=around,
+        symprec=config.symprec,
+        max_residual=config.max_residual,
+        key=key,
+    )
+    dropped = (*unread, *wrong, *misfits)
+    _write_dropped(dropped, out / DROPPED)
+    datasets.save_prepared(data, cache)
+    return data, Prepared(count_splits(data), dropped, cached=False, audited=audited)
+
+
+def count_splits(data: "PreparedData") -> dict[str, int]:
+    """Count the crystals of each split."""
+    return {split: len(data.part(split)) for split in ("train", "val", "test")}
+
+
+def _reading(config: "TrainingConfig") -> "Reading":
+    """Collect how tables are read."""
+    from crystaltensor.data.datasets import Reading
+
+    return Reading(config.voigt_order, config.column, config.structures)
+
+
+def _find(config: "TrainingConfig", base: Path) -> list[Path]:
+    """Find the data sets of a run."""
+    from crystaltensor.data.datasets import find_table
+
+    return [find_table(name, base) for name in config.data]
+
+
+def _tables_there(config: "TrainingConfig", base: Path) -> bool:
+    """Whether every data set of a run can be found."""
+    try:
+        return bool(_find(config, base))
+    except DataError:
+        return False
+
+
+def _key(config: "TrainingConfig", paths: "Sequence[Path]", **more: object) -> str:
+    """Hash all that the prepared data depend on."""
+    from crystaltensor.data.datasets import cache_key, structure_files
+
+    reading = _reading(config)
+    files = [each for path in paths for each in structure_files(path, reading)]
+    return cache_key(
+        [*paths, *files],
+        reading=reading,
+        symprec=config.symprec,
+        max_component=config.max_component,
+        max_residual=config.max_residual,
+        max_residual_aniso=config.max_residual_aniso,
+        label_frame=config.label_frame,
+        split=(config.split, config.split_seed, config.split_fractions),
+        drop=config.drop,
+        **more,
+    )
+
+
+def _read(
+    config: "TrainingConfig", paths: "Sequence[Path]", row: "TensorProperty"
+) -> "tuple[list[LabelledCrystal], list[Dropped]]":
+    """Read the tables of a run; labels in the axes of the files, every row in a split."""
+    from crystaltensor.data import datasets
+    from crystaltensor.data.hypotheses import in_file_axes
+
+    rows: list[LabelledCrystal] = []
+    dropped: list[Dropped] = []
+    for path in paths:
+        found, outliers = datasets.read_table(
+            path, row, max_component=config.max_component, reading=_reading(config)
+        )
+        rows += found
+        dropped += outliers
+    rows = in_file_axes(rows, row, frame=config.label_frame, symprec=config.symprec[0])
+    rows = datasets.assign_splits(
+        rows,
+        source=config.split,
+        seed=config.split_seed,
+        fractions=config.split_fractions,
+        symprec=config.symprec[0],
+    )
+    return rows, dropped
+
+
+def _audit(
+    rows: "list[LabelledCrystal]",
+    unread: "list[Dropped]",
+    row: "TensorProperty",
+    config: "TrainingConfig",
+    out: Path,
+) -> Audited:
+    """Audit rows, and write what is found."""
+    from crystaltensor.data.audit import audit, write_audit
+
+    found = audit(rows, row, symprec=config.symprec)
+    write_audit(found, out / AUDIT)
+    return Audited(found, tuple(unread), out / AUDIT)
+
+
+def _drop(
+    rows: "list[LabelledCrystal]", audit: "Audit", config: "TrainingConfig"
+) -> "tuple[list[LabelledCrystal], list[Dropped]]":
+    """Leave out what the settings name of what the audit has found."""
+    from crystaltensor.data.audit import left_out
+    from crystaltensor.data.datasets import Dropped
+
+    kept: list[LabelledCrystal] = []
+    dropped: list[Dropped] = []
+    for each, found in zip(rows, audit.rows, strict=True):
+        reason = left_out(
+            found, drop=config.drop, max_residual_aniso=config.max_residual_aniso
+        )
+        if reason is None:
+            kept.append(each)
+        else:
+            dropped.append(Dropped(each.name, reason))
+    if not kept:
+        raise DataError(f"{', '.join(config.data)}: the settings leave no row")
+    return kept, dropped
+
+
+def _write_dropped(dropped: "Sequence[Dropped]", path: Path) -> None:
+    """Name the rows that are not used."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", "reason"))
+        writer.writerows((each.name, each.reason) for each in dropped)
