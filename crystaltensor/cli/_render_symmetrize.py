@@ -326,19 +326,21 @@ def _extremes_table(derived: Any) -> Table | None:  # noqa: ANN401 - plain value
     for name, justify in (("over all directions", "left"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     table.add_column("value", justify="right")
-    for name in ("along n", "and m"):
+    pairs = any("across" in derived[key].get("max", ()) for key in found)
+    for name in ("along n", "and m") if pairs else ("along n",):
         table.add_column(name)
     for key in found:
         ends = [name for name in ("min", "max") if name in derived[key]]
         unit = unit_of(derived[key]["unit"])
         rows = [(name, derived[key][name]) for name in ends] or [("max", derived[key])]
         for place, (name, end) in enumerate(rows):
+            across = _direction(end["across"]) if "across" in end else ""
             table.add_row(
                 titles[key] + (f",{unit}" if unit else "") if place == 0 else "",
                 name,
                 number(end["value"]),
                 _direction(end["direction"]),
-                _direction(end["across"]) if "across" in end else "",
+                *((across,) if pairs else ()),
             )
     return table
 
