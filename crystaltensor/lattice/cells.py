@@ -6,7 +6,7 @@ differentiated.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ _SHORTER = 1 - 1e-10
 """A step of the reduction must shorten a vector by more than rounding does."""
 
 _MAX_STEPS = 1000
+
+_REMEMBERED = 20_000
+"""Larger grids are not kept in memory."""
 
 _NEAR = np.array([[i, j, 1] for i in (-1, 0, 1) for j in (-1, 0, 1)], dtype=float)
 _CORNERS = 0.5 * np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
@@ -188,10 +191,9 @@ def translations(geometry: Geometry, reach: Array) -> tuple[Array, Mask]:
         Which entries are filling.
     """
     reach = reach[:, None] * (1 + 1e-9)
-    most = np.floor(reach / geometry.spacing + 0.5).max(axis=0).astype(int)
-    grid = _grid([range(-n, n + 1) for n in most])
-    grid = np.roll(grid, -(len(grid) // 2), axis=0)
-    keep = _lengths(grid, geometry.gram) <= reach + geometry.corner[:, None]
+    most = np.floor(reach / geometry.spacing + 0.5).max(axis=0)
+    grid, monomials = _grid(most, half=False)
+    keep = _lengths(geometry.gram, monomials) <= reach + geometry.corner[:, None]
     for axis, count in enumerate((np.abs(grid) - 0.5).T):
         keep &= geometry.spacing[:, axis, None] * count <= reach
     return _select(grid, keep)
@@ -216,31 +218,42 @@ def reciprocal_half(geometry: Geometry, reach: Array) -> tuple[Array, Mask]:
     """
     reach = reach[:, None] * (1 + 1e-9)
     # |k . a_i| = 2π n_i, hence n_i <= |k| |a_i| / 2π.
-    most = np.floor(reach * geometry.lengths / (2 * math.pi)).max(axis=0).astype(int)
-    first, second, third = most
-    grid = _grid(
-        [range(-first, first + 1), range(-second, second + 1), range(third + 1)]
-    )
-    a, b, c = grid.T
-    grid = grid[(c > 0) | (c == 0) & ((b > 0) | (b == 0) & (a > 0))]
+    most = np.floor(reach * geometry.lengths / (2 * math.pi)).max(axis=0)
+    grid, monomials = _grid(most, half=True)
     basis = geometry.reciprocal
-    keep = _lengths(grid, basis @ basis.swapaxes(1, 2)) <= reach
+    keep = _lengths(basis @ basis.swapaxes(1, 2), monomials) <= reach
     indices, filled = _select(grid, keep)
     indices[filled] = (0, 0, 1)
     return indices, filled
 
 
-def _lengths(grid: Array, gram: Array) -> Array:
+def _lengths(gram: Array, monomials: Array) -> Array:
     """Return lengths of integer combinations, shape (n_crystals, n), by one product."""
+    squares = gram[:, *np.triu_indices(3)] @ monomials
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+
+
+def _grid(most: Array, *, half: bool) -> tuple[Array, Array]:
+    """Return integer triples, shape (n, 3), and their products by two, (6, n).
+
+    All of them, beginning with zero; or one of each pair of opposite ones, but zero.
+    """
+    first, second, third = most.astype(int).tolist()
+    small = (2 * first + 1) * (2 * second + 1) * (2 * third + 1) < _REMEMBERED
+    make = _make_grid if small else _make_grid.__wrapped__
+    return make(first, second, third, half)
+
+
+@lru_cache(maxsize=128)
+def _make_grid(first: int, second: int, third: int, half: bool) -> tuple[Array, Array]:
+    """Make what `_grid` returns."""
+    axes = [np.arange(-most, most + 1) for most in (first, second, third)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    zero = len(grid) // 2
+    chosen = grid[zero + 1 :] if half else np.roll(grid, -zero, axis=0)
     row, column = np.triu_indices(3)
-    monomials = grid[:, row] * grid[:, column] * (1.0 + (row != column))
-    return np.asarray(np.sqrt(np.maximum(gram[:, row, column] @ monomials.T, 0)))
-
-
-def _grid(ranges: list[range]) -> Array:
-    """Return all integer triples of three ranges, shape (n, 3)."""
-    axes = np.meshgrid(*ranges, indexing="ij")
-    return np.stack(axes, axis=-1).reshape(-1, 3).astype(np.float64)
+    monomials = (chosen[:, row] * chosen[:, column] * (1 + (row != column))).T
+    return chosen.astype(np.float64), np.ascontiguousarray(monomials, np.float64)
 
 
 def _select(grid: Array, keep: Mask) -> tuple[Array, Mask]:
