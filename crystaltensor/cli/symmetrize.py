@@ -166,7 +166,7 @@ def _refuse_lonely_options(
 
 def _look(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - imported late
     """Collect the settings of one look at a tensor."""
-    from crystaltensor.workflows.symmetrize import Options
+    from crystaltensor.workflows.targets import Options
 
     return Options(
         symprec=asked["symprec"],

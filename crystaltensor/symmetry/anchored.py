@@ -141,10 +141,17 @@ def _with_points(cell: "Floats", translations: "Floats") -> "Floats":
     lengths = (points * points).sum(axis=1)
     points = points[np.argsort(lengths, kind="stable")][1:60]
     volume = abs(np.linalg.det(cell)) / len(translations)
-    for triple in combinations(points[:14], 3):
-        if abs(abs(np.linalg.det(triple)) / volume - 1) < 1e-6:
-            return np.array(triple)
+    triples = points[_triples()]  # (364, 3, 3), the shortest vectors first
+    right = np.abs(np.abs(np.linalg.det(triples)) / volume - 1) < 1e-6
+    if right.any():
+        return np.asarray(triples[right.argmax()])
     raise SymmetryError("no primitive cell is found")
+
+
+@cache
+def _triples() -> "NDArray[np.int64]":
+    """Give all choices of three out of fourteen."""
+    return np.array(list(combinations(range(14), 3)))
 
 
 def _copies(frac: "Floats", cell: "Floats") -> "NDArray[np.int64]":
@@ -233,4 +240,7 @@ def _cartesian(cell: "Floats", group: "Floats") -> "Floats":
     # One Newton step towards orthogonality leaves rounding only.
     squared = rotations.swapaxes(1, 2) @ rotations
     rotations = rotations @ (1.5 * np.eye(3) - 0.5 * squared)
-    return np.where(np.abs(rotations) < 1e-14, 0.0, rotations)
+    rotations = np.where(np.abs(rotations) < 1e-14, 0.0, rotations)
+    scalar = np.abs(np.trace(group, axis1=1, axis2=2)) == 3
+    rotations[scalar] = group[scalar]  # identity and inversion, without rounding
+    return rotations

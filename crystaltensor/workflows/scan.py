@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from crystaltensor.errors import SymmetryError
 from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import n_independent
-from crystaltensor.workflows.symmetrize import Options, symmetrize
+from crystaltensor.workflows.symmetrize import symmetrize
+from crystaltensor.workflows.targets import Options
 
 if TYPE_CHECKING:
     from crystaltensor.crystals.io import ReadCrystal

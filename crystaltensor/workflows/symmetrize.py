@@ -20,7 +20,7 @@ from crystaltensor.symmetry.sites import project_site_tensors
 from crystaltensor.workflows.derivation import derive
 from crystaltensor.workflows.diagnosis import LARGE, suspect
 from crystaltensor.workflows.symmetrized import Symmetrized, violations
-from crystaltensor.workflows.targets import Target, choose_target
+from crystaltensor.workflows.targets import Options, Target, choose_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,40 +49,6 @@ class _Frames:
     def n_atoms(self) -> int | None:
         """Number of atoms of the crystal, if there is one."""
         return None if self.symmetry is None else self.symmetry.crystal.n_atoms
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to look at a tensor.
-
-    Parameters
-    ----------
-    symprec : float
-        Largest distance between equivalent atoms, in Å.
-    frame : str
-        Frame of the result.
-    positive : bool
-        Whether to turn IEEE axes so that the leading piezoelectric constants of the
-        tensor are positive, as the standard does; see `positive_senses`.
-    tensor_frame : str or None
-        Frame of the tensor; what its source says, or that of the file, if left out.
-    notation, order : str or None
-        Of the tensor; see `interpret`.
-    explain : bool
-        Whether to list violations, search for mistakes and derive quantities.
-    quick : bool
-        Whether to leave out what only explanations and other frames need; the result
-        is the same.
-    """
-
-    symprec: float = 0.01
-    frame: str = "input"
-    positive: bool = False
-    tensor_frame: str | None = None
-    notation: str | None = None
-    order: str | None = None
-    explain: bool = True
-    quick: bool = False
 
 
 def symmetrize(
@@ -229,17 +195,17 @@ def _with_tensor(
     target, rank = found.target, found.target.row.rank
     frames = _frames(found, given, options)
     reading = _understand(given, target, frames, options.notation, options.order)
-    tensor = rotate(reading.tensor, frames.to_given.T, rank=rank, axial=target.axial)
+    tensor = _turned(reading.tensor, frames.to_given.T, rank)
     projected = _project(tensor, target, frames)
     stiffness = others.get("elastic")
     found, frames = _with_senses(found, frames, projected, stiffness, options)
-    turned = rotate(projected, frames.to_result, rank=rank, axial=target.axial)
+    turned = _turned(projected, frames.to_result, rank)
     notes = [*given.notes, *reading.notes]
     if given.frame is not None and options.tensor_frame is None:
         notes.insert(0, f"the frame of the tensor is {given.frame}, as its file says")
     result = replace(
         found,
-        given=rotate(tensor, frames.to_result, rank=rank, axial=target.axial),
+        given=_turned(tensor, frames.to_result, rank),
         tensor=_clean(turned),
         reading=reading,
         symmetry_residual=residual(tensor, projected),
@@ -337,6 +303,13 @@ def _with_senses(
         replace(found, rotation=whole, notes=(*found.notes, note)),
         replace(frames, to_result=whole),
     )
+
+
+def _turned(tensor: "Floats", turn: "Floats", rank: int) -> "Floats":
+    """Rotate properly, unless there is nothing to rotate."""
+    if np.array_equal(turn, np.eye(3)):
+        return tensor
+    return rotate(tensor, turn, rank=rank)
 
 
 def _clean(turned: "Floats") -> "Floats":

@@ -23,8 +23,8 @@ from crystaltensor.symmetry.interpretation import from_matrix, voigt_shape
 from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import project
-from crystaltensor.workflows.symmetrize import Options, symmetrize
-from crystaltensor.workflows.targets import Target, choose_target
+from crystaltensor.workflows.symmetrize import symmetrize
+from crystaltensor.workflows.targets import Options, Target, choose_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

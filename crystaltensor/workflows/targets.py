@@ -1,4 +1,4 @@
-"""What kind of tensor is wanted: a property, or rank, index symmetry and parity."""
+"""What kind of tensor is wanted, and how it is to be looked at."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,40 @@ class Target:
     row: TensorProperty
     axial: bool = False
     factors: str = "stress"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to look at a tensor.
+
+    Parameters
+    ----------
+    symprec : float
+        Largest distance between equivalent atoms, in Å.
+    frame : str
+        Frame of the result.
+    positive : bool
+        Whether to turn IEEE axes so that the leading piezoelectric constants of the
+        tensor are positive, as the standard does; see `positive_senses`.
+    tensor_frame : str or None
+        Frame of the tensor; what its source says, or that of the file, if left out.
+    notation, order : str or None
+        Of the tensor; see `interpret`.
+    explain : bool
+        Whether to list violations, search for mistakes and derive quantities.
+    quick : bool
+        Whether to leave out what only explanations and other frames need; the result
+        is the same.
+    """
+
+    symprec: float = 0.01
+    frame: str = "input"
+    positive: bool = False
+    tensor_frame: str | None = None
+    notation: str | None = None
+    order: str | None = None
+    explain: bool = True
+    quick: bool = False
 
 
 def choose_target(

@@ -19,10 +19,10 @@ from crystaltensor.symmetry.notation import rotate, to_voigt
 from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import project
 from crystaltensor.workflows.scan import TOLERANCES, scan
-from crystaltensor.workflows.symmetrize import Options, symmetrize
+from crystaltensor.workflows.symmetrize import symmetrize
 from crystaltensor.workflows.symmetrize_many import of_many_crystals, of_one_crystal
 from crystaltensor.workflows.symmetrized import Symmetrized
-from crystaltensor.workflows.targets import choose_target
+from crystaltensor.workflows.targets import Options, choose_target
 from crystaltensor.workflows.tensor_output import write_tensor
 
 ELASTIC, PIEZO = "ijkl=jikl=ijlk=klij", "ijk=ikj"
