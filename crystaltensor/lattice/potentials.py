@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from crystaltensor.errors import ConfigError
 from crystaltensor.lattice.kernels import (
@@ -17,8 +16,12 @@ from crystaltensor.lattice.kernels import (
     Pauli,
     Scalar,
     ScreenedCoulomb,
+    as_number,
     as_tensor,
 )
+
+LARGEST_WEIGHT = 1e30
+"""Largest weight of a kernel in a potential."""
 
 
 class Potential(Protocol):
@@ -32,7 +35,7 @@ class Potential(Protocol):
     def unit(self) -> str:
         """The unit of the sum."""
 
-    def terms(self) -> tuple[tuple[float | Tensor, "Kernel"], ...]:
+    def terms(self) -> tuple[tuple[Scalar, Kernel], ...]:
         """Return pairs of weight and kernel."""
 
 
@@ -49,7 +52,7 @@ class LennardJones:
     Raises
     ------
     ConfigError
-        If σ or ε is not positive.
+        If σ or ε is not positive, or much too large.
     """
 
     unit = "eV"
@@ -57,12 +60,13 @@ class LennardJones:
     def __init__(self, sigma: float, epsilon: float) -> None:
         _check_positive(sigma=sigma, epsilon=epsilon)
         self.name = f"lennard-jones:{sigma}:{epsilon}"
-        self._terms: tuple[tuple[float | Tensor, Kernel], ...] = (
-            (4 * epsilon * sigma**12, InversePower(12)),
-            (-4 * epsilon * sigma**6, InversePower(6)),
+        power = as_number(as_tensor(sigma) ** 6)
+        self._terms = _checked_terms(
+            (4 * epsilon * power * power, InversePower(12)),
+            (-4 * epsilon * power, InversePower(6)),
         )
 
-    def terms(self) -> tuple[tuple[float | Tensor, Kernel], ...]:
+    def terms(self) -> tuple[tuple[Scalar, Kernel], ...]:
         """Return the repulsive and the attractive power."""
         return self._terms
 
@@ -84,7 +88,7 @@ class Morse:
     Raises
     ------
     ConfigError
-        If a parameter is not positive.
+        If a parameter is not positive, or much too large.
     """
 
     unit = "eV"
@@ -95,14 +99,24 @@ class Morse:
         self.name = f"morse:{depth}:{flat.decay}:{distance}"
         steep = Pauli(2 * flat.alpha)
         rise = torch.exp(as_tensor(flat.alpha * distance))
-        self._terms: tuple[tuple[float | Tensor, Kernel], ...] = (
-            (depth * rise**2, steep),
-            (-2 * depth * rise, flat),
+        self._terms = _checked_terms(
+            (depth * rise**2, steep), (-2 * depth * rise, flat)
         )
 
-    def terms(self) -> tuple[tuple[float | Tensor, Kernel], ...]:
+    def terms(self) -> tuple[tuple[Scalar, Kernel], ...]:
         """Return the steep and the flat exponential."""
         return self._terms
+
+
+def _checked_terms(*terms: tuple[Scalar, Kernel]) -> tuple[tuple[Scalar, Kernel], ...]:
+    """Refuse weights so large that no digit of the sum would be left."""
+    for weight, kernel in terms:
+        if not abs(as_number(weight)) <= LARGEST_WEIGHT:
+            raise ConfigError(
+                f"the parameters are too large: {kernel.name} would have the weight "
+                f"{as_number(weight):.3g}"
+            )
+    return terms
 
 
 def _check_positive(**settings: float) -> None:

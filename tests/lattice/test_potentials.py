@@ -72,6 +72,8 @@ def test_potentials_are_made_from_their_names(
         ("inverse-power:nan", "whole number"),
         ("lennard-jones:0:1", "sigma must be positive"),
         ("morse:1:1:inf", "distance must be positive"),
+        ("morse:1:10:1000", "pauli:20.0 would have the weight inf"),
+        ("lennard-jones:1e40:1", "too large: inverse-power:12 would have"),
     ],
 )
 def test_bad_names_are_explained(text: str, message: str) -> None:
