@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,7 +64,8 @@ NOTATIONS = click.Choice(["full", "voigt", "mandel"])
     "--also",
     multiple=True,
     metavar="NAME=FILE",
-    help="Another tensor of the crystal, such as elastic=C.json, for d = e·S.",
+    help="Another tensor of the crystal, such as elastic=C.json, for d = e·S; its order "
+    "or notation may follow: elastic=C.csv,vasp.",
 )
 @click.option("--scan-symprec", is_flag=True, help="Try tolerances from 1e-5 to 0.3 Å.")
 @click.option(
@@ -229,7 +231,17 @@ def _others(also: tuple[str, ...]) -> "dict[str, GivenTensor]":
             raise click.UsageError(f"--also takes NAME=FILE, not {item!r}")
         row = tensor_property(name)
         keys = (row.label, *row.aliases)
-        found[row.name] = read_tensor(path, property_name=row.name, keys=keys)
+        path, *said = path.split(",")
+        unknown = set(said) - {"vasp", *NOTATIONS.choices}
+        if unknown:
+            raise click.UsageError(f"--also: {min(unknown)!r} is no order or notation")
+        given = read_tensor(path, property_name=row.name, keys=keys)
+        notations = [one for one in said if one != "vasp"]
+        found[row.name] = replace(
+            given,
+            order="vasp" if "vasp" in said else given.order,
+            notation=notations[-1] if notations else given.notation,
+        )
     return found
 
 

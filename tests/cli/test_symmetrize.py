@@ -81,6 +81,15 @@ def test_a_tensor_is_shown_before_and_after(folder: Path) -> None:
         assert text in found.stdout
 
 
+def test_the_order_of_another_tensor_follows_its_name(folder: Path) -> None:
+    """The same d from the stiffness in VASP's order."""
+    arguments = (folder / "POSCAR", folder / "e.json", "--property", "piezo", "--json")
+    plain = call(*arguments, "--also", f"elastic={folder / 'C.json'},voigt")
+    vasp = call(*arguments, "--also", f"elastic={folder / 'vasp.txt'},vasp,voigt")
+    one, other = (json.loads(found.stdout)["derived"]["d"] for found in (plain, vasp))
+    np.testing.assert_allclose(one["voigt"], other["voigt"], atol=1e-12)
+
+
 def test_one_json_object_has_the_fields_of_a_prediction(folder: Path) -> None:
     """And what was given, and the form."""
     found = call(folder / "POSCAR", folder / "e.json", "--property", "piezo", "--json")
@@ -136,6 +145,10 @@ def test_an_output_comes_back_through_standard_input(
         (
             ["POSCAR", "e.json", "--property", "piezo", "--also", "C.json"],
             "takes NAME=FILE",
+        ),
+        (
+            ["POSCAR", "e.json", "--property", "piezo", "--also", "elastic=C.json,abc"],
+            "'abc' is no order or notation",
         ),
         (["-", "-", "--property", "piezo"], "only one of STRUCTURE and TENSOR"),
         (["--batch", "--property", "piezo"], "--batch needs a file"),
