@@ -1,6 +1,7 @@
 """``crystaltensor featurize``, as a user types it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,16 @@ from crystaltensor.cli.main import main
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ALN = EXAMPLES / "POSCAR.AlN"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three structure files, of six structures."""
+    folder = tmp_path / "structures"
+    folder.mkdir()
+    for name in ("POSCAR.AlN", "quartz.cif", "zincblende.extxyz"):
+        shutil.copy(EXAMPLES / name, folder)
+    return folder
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -73,13 +84,13 @@ def test_potentials_and_tolerance_are_options(
 
 
 def test_several_structures_are_a_line_each(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     """Or an object each."""
-    code, out, _ = run(capsys, str(EXAMPLES))
+    code, out, _ = run(capsys, str(folder))
     assert code == 0
     assert len(out.splitlines()) == 6
-    code, out, _ = run(capsys, str(EXAMPLES), "--json")
+    code, out, _ = run(capsys, str(folder), "--json")
     assert [json.loads(line)["n_atoms"] for line in out.splitlines()] == [
         4, 9, 2, 2, 2, 2,
     ]  # fmt: skip
@@ -95,7 +106,7 @@ def test_an_archive_is_written(
     assert "Written to" in out
     with np.load(target) as arrays:
         assert arrays["coulomb"].shape == (4, 4)
-    code, _, err = run(capsys, str(EXAMPLES), "-o", str(target))
+    code, _, err = run(capsys, str(tmp_path), "-o", str(target))
     assert code == 2
     assert "an .npz file holds one crystal" in err
     code, _, err = run(capsys, str(EXAMPLES / "zincblende.extxyz"), "-o", str(target))
@@ -104,16 +115,16 @@ def test_an_archive_is_written(
 
 
 def test_a_store_is_filled_and_the_exit_code_tells_of_failures(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path
 ) -> None:
     """0 if all went well, 3 if some failed, 1 if none worked."""
     bad = tmp_path / "bad.cif"
     bad.write_text("data_x\n")
     store = str(tmp_path / "out")
-    code, out, err = run(capsys, str(EXAMPLES), "-o", store)
+    code, out, err = run(capsys, str(folder), "-o", store)
     assert (code, err) == (0, "")
     assert "6 crystals in" in out
-    code, out, err = run(capsys, str(EXAMPLES), str(bad), "-o", store, "--json")
+    code, out, err = run(capsys, str(folder), str(bad), "-o", store, "--json")
     assert code == 3
     assert f"Failed: {bad}" in err
     assert json.loads(out) == {
