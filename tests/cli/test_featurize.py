@@ -15,7 +15,7 @@ ALN = EXAMPLES / "POSCAR.AlN"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of three structure files, of six structures."""
+    """Make a folder of three structure files, of six structures."""
     folder = tmp_path / "structures"
     folder.mkdir()
     for name in ("POSCAR.AlN", "quartz.cif", "zincblende.extxyz"):
