@@ -155,6 +155,10 @@ def _refuse_lonely_options(
     structure: str | None, tensor: str | None, asked: dict[str, Any]
 ) -> None:
     """Refuse options that would do nothing."""
+    if asked["ieee_signs"] and asked["frame"] != "ieee":
+        raise click.UsageError("--ieee-signs needs --frame ieee")
+    if asked["notation"] and not asked["output"]:
+        raise click.UsageError("--notation is that of a file: name it with --output")
     if tensor is None:
         needs_tensor = ("output", "plot", "also", "tensor_frame", "input_notation")
         for name in (*needs_tensor, "voigt_order", "ieee_signs"):

@@ -143,6 +143,11 @@ def test_an_output_comes_back_through_standard_input(
         (["POSCAR", "--property", "piezo", "-o", "x.json"], "--output needs TENSOR"),
         (["POSCAR", "--property", "piezo", "--plot", "x.png"], "--plot needs TENSOR"),
         (
+            ["POSCAR", "e.json", "--property", "piezo", "--ieee-signs"],
+            "needs --frame ieee",
+        ),
+        (["POSCAR", "e.json", "--property", "piezo", "--notation", "full"], "--output"),
+        (
             ["POSCAR", "e.json", "--property", "piezo", "--also", "C.json"],
             "takes NAME=FILE",
         ),
@@ -247,16 +252,20 @@ def test_the_structure_is_written_symmetrised(
 def test_pictures_are_drawn(folder: Path, name: str, start: bytes) -> None:
     """The page asks for nothing from elsewhere."""
     target = folder / name
+    (folder / "eps.txt").write_text("4.4 0 0\n0 4.4 0\n0 0 4.7\n")
+    also = ("--also", f"piezo={folder / 'e.json'}") if name.endswith("html") else ()
     found = call(
-        folder / "POSCAR", folder / "C.json", "--property", "elastic", "--plot", target
-    )
+        folder / "POSCAR", folder / "eps.txt", "--property", "dielectric",
+        "--plot", target, *also,
+    )  # fmt: skip
     assert found.exit_code == 0, found.exception
     content = target.read_bytes()
     assert content.startswith(start)
     if name.endswith("html"):
         text = content.decode()
         assert 'src="http' not in text
-        assert "Young" in text
+        assert "Refractive index ellipsoid" in text
+        assert "Longitudinal e" in text
         assert "Plotly" in text
 
 
