@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from crystaltensor.errors import ConfigError
-from crystaltensor.settings import check_fields, suggestion
+from crystaltensor.settings import check_fields, describe_fields, suggestion
 
 
 @dataclass
@@ -46,3 +46,35 @@ def test_a_suggestion_lists_all_names_if_none_is_near() -> None:
     """So that the user can choose."""
     assert suggestion("piezi", ["piezo", "elastic"]) == "did you mean 'piezo'?"
     assert suggestion("qqq", ["piezo", "elastic"]) == "known: piezo, elastic"
+
+
+def test_fields_are_described_by_the_docstring() -> None:
+    """Names that share an entry share its text, and lines are joined."""
+
+    @dataclass
+    class Documented:
+        """A class.
+
+        Parameters
+        ----------
+        one, two : int
+            Both of
+            them.
+        three
+            The third.
+
+        Raises
+        ------
+        ValueError
+            Never.
+        """
+
+        one: int
+        two: int
+        three: int
+
+    assert describe_fields(Documented) == {
+        "one": "Both of them.",
+        "two": "Both of them.",
+        "three": "The third.",
+    }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from crystaltensor.workflows.preparation import Audited
 
 _MANY = 0.1  # beyond this share a whole data set is probably in other axes
+_AS_GOOD = 0.9
 
 
 def summary(console: "Console", event: "Audited") -> None:
@@ -43,12 +44,13 @@ def _advice(event: "Audited") -> list[str]:
     """Say what to do if much of a data set has one fault."""
     counts, total = event.audit.counts, len(event.audit.rows)
     lines = []
-    known = [name for name in event.audit.explained if name in FRAMES]
-    if counts.get("frame", 0) > _MANY * total and known:
-        axes = known[0]
+    axes = {n: c for n, c in event.audit.explained.items() if n in FRAMES}
+    if counts.get("frame", 0) > _MANY * total and axes:
+        # Frames that explain as much as the best cannot be told apart here.
+        best = [name for name, c in axes.items() if c >= _AS_GOOD * max(axes.values())]
         lines.append(
-            f"Warning: the labels are probably in {FRAMES[axes]}; if they are, set "
-            f"label_frame = '{axes}' (--label-frame {axes})"
+            f"Warning: the labels are probably in {' or in '.join(FRAMES[name] for name in best)}; "
+            f"if they are, set label_frame = '{best[0]}' (--label-frame {best[0]})"
         )
     if counts.get("voigt-order", 0) > _MANY * total:
         lines.append(

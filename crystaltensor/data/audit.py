@@ -110,6 +110,7 @@ class Audit:
             for row in self.rows
             if "frame" in row.found
             for name in row.fits.split("+")
+            if name != VASP_ORDER
         )
         return dict(found.most_common())
 

@@ -102,6 +102,7 @@ def _draw(
         sizes, key=lambda group: hashlib.sha256(f"{seed}|{group}".encode()).digest()
     )
     total, before = sum(sizes.values()), 0
+    used: set[str] = set()
     first = fractions[0] / sum(fractions)
     second = first + fractions[1] / sum(fractions)
     for place, group in enumerate(order):
@@ -111,6 +112,8 @@ def _draw(
         # Three groups or more leave none of the wanted splits empty.
         left = len(order) - place
         if len(order) >= 3 and left <= 2 and fractions[-left] > 0:
-            split = SPLITS[-left]
+            wanted = SPLITS[-left]
+            split = split if wanted in used else wanted
+        used.add(split)
         drawn[group] = split
     return drawn

@@ -164,7 +164,7 @@ def _draw(run: "Run") -> None:
 
 def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa: ANN401
     """Measure a network on validation and test crystals, plain and up to sign."""
-    from crystaltensor.training.loop import predict_tensors
+    from crystaltensor.training.loop import label_rows, predict_tensors
     from crystaltensor.training.metrics import measure
 
     metrics = {}
@@ -173,12 +173,13 @@ def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa:
         if not len(part):
             continue
         predicted = predict_tensors(network, run.data, part, device=run.device)
-        label, known = run.data.tensors[part], run.data.sign_known[part]
+        rows = label_rows(run.data, part)
+        label, known = run.data.tensors[rows], run.sign_known.numpy()[rows]
         metrics[split] = measure(predicted, label).as_dict()
         if not known.all():
             up_to_sign = measure(predicted, label, up_to_sign=~known)
             metrics[f"{split}, up to sign"] = up_to_sign.as_dict()
-            metrics[f"{split}, sign known"] = measure(
-                predicted[known], label[known]
-            ).as_dict()
+        if known.any() and not known.all():
+            certain = measure(predicted[known], label[known])
+            metrics[f"{split}, sign known"] = certain.as_dict()
     return metrics
