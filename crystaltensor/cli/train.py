@@ -116,4 +116,5 @@ def _sort(
 
 def _relative(name: str, base: Path) -> str:
     """Name a file from the folder of the configuration; leave bundled names alone."""
-    return os.path.relpath(name, base) if Path(name).exists() else name
+    plain = Path(name).is_absolute() or base == Path() or not Path(name).exists()
+    return name if plain else os.path.relpath(name, base)

@@ -1,7 +1,7 @@
 """Why a label may not fit its structure: other axes, or another Voigt order."""
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,12 @@ class Examined:
     residual_aniso: float
     symprec: float | None
     fits: tuple[str, ...]
+
+
+@lru_cache(maxsize=8192)
+def symmetry_of(crystal: "Crystal", symprec: float) -> Symmetry:
+    """Find a symmetry once: the audit, the splits and the labels ask for the same."""
+    return find_symmetry(crystal, symprec=symprec)
 
 
 def allowed_part(
@@ -165,7 +171,7 @@ def _symmetry_at(
 ) -> Symmetry | None:
     """Find the symmetry; none if the atoms cannot be told apart at this tolerance."""
     try:
-        symmetry = find_symmetry(labelled.crystal, symprec=tolerance)
+        symmetry = symmetry_of(labelled.crystal, tolerance)
         if row.per_atom:
             _ = symmetry.permutations  # raises where two atoms have one image
     except SymmetryError:
@@ -226,7 +232,7 @@ def in_file_axes(
             each,
             tensor=_from_frame(
                 each.tensor,
-                find_symmetry(each.crystal, symprec=symprec),
+                symmetry_of(each.crystal, symprec),
                 name=frame,
                 rank=row.rank,
             ),

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystaltensor.data.graphs import CrystalGraph, build_graph
-from crystaltensor.data.hypotheses import allowed_part
+from crystaltensor.data.hypotheses import allowed_part, symmetry_of
 from crystaltensor.data.rows import Dropped, LabelledCrystal
 from crystaltensor.errors import DataError
 from crystaltensor.symmetry.irreps import irrep_projectors
-from crystaltensor.symmetry.operations import find_symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +124,7 @@ def _fitting_group(
     """Find the point group that allows a label; return the projected label as well."""
     norm = float(np.linalg.norm(labelled.tensor))
     for tolerance in symprec:
-        symmetry = find_symmetry(labelled.crystal, symprec=tolerance)
+        symmetry = symmetry_of(labelled.crystal, tolerance)
         tensor = allowed_part(labelled.tensor, symmetry, row)
         lost = float(np.linalg.norm(labelled.tensor - tensor))
         if lost <= max_residual * norm:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crystaltensor.data.choices import SPLITS
+from crystaltensor.data.hypotheses import symmetry_of
 from crystaltensor.errors import ConfigError
-from crystaltensor.symmetry.operations import find_symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def group_of(crystal: "Crystal", *, symprec: float) -> str:
     str
         Such as ``"AlN|186"``.
     """
-    return f"{crystal.formula}|{find_symmetry(crystal, symprec=symprec).number}"
+    return f"{crystal.formula}|{symmetry_of(crystal, symprec).number}"
 
 
 def assign_splits(

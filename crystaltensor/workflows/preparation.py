@@ -1,7 +1,7 @@
 """From data sets to what a training run learns from: read, audit, drop, prepare."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ class Prepared:
     counts: dict[str, int]
     dropped: "tuple[Dropped, ...]"
     cached: bool
-    audited: Audited | None = None
+    audited: Audited | None = field(default=None, repr=False)
 
 
 def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:
@@ -128,6 +128,7 @@ def prepare_data(
         If a setting of the network is wrong.
     """
     from crystaltensor.data import datasets
+    from crystaltensor.data.hypotheses import symmetry_of
     from crystaltensor.nn.presets import neighbourhood, network_config
     from crystaltensor.properties import tensor_property
 
@@ -154,6 +155,7 @@ def prepare_data(
         max_residual=config.max_residual,
         key=key,
     )
+    symmetry_of.cache_clear()
     dropped = (*unread, *wrong, *misfits)
     _write_dropped(dropped, out / DROPPED)
     datasets.save_prepared(data, cache)
