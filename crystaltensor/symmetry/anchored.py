@@ -18,7 +18,6 @@ import numpy as np
 
 from crystaltensor.errors import SymmetryError
 from crystaltensor.symmetry.operations import space_group_type
-from crystaltensor.symmetry.point_groups import find_point_group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,9 +101,8 @@ def _search(crystal: "Crystal", symprec: float) -> AnchoredSymmetry:
     lattice = _automorphisms(cell, symprec)
     group = _mapping_atoms(lattice, cell, frac[first], crystal.numbers[first], symprec)
     rotations = _cartesian(cell, group)
-    point_group = find_point_group(rotations)
-    number, symbol = space_group_type(group, np.zeros((len(group), 3)), cell)
-    return AnchoredSymmetry(number, symbol, point_group, symprec, rotations, crystal)
+    named = space_group_type(group, np.zeros((len(group), 3)), cell)
+    return AnchoredSymmetry(*named, symprec, rotations, crystal)
 
 
 def _judged(worst: "Floats", symprec: float) -> "NDArray[np.bool_]":

@@ -308,7 +308,7 @@ def _standard_operations(
 
 def space_group_type(
     frac_rotations: "Floats", translations: "Floats", cell: "Floats"
-) -> tuple[int, str]:
+) -> tuple[int, str, str]:
     """Name the space group of operations that are known.
 
     Parameters
@@ -326,6 +326,8 @@ def space_group_type(
         1 to 230.
     symbol : str
         International symbol.
+    point_group : str
+        Symbol of the crystal class.
 
     Raises
     ------
@@ -341,7 +343,8 @@ def space_group_type(
         raise SymmetryError(f"spglib: {' '.join(str(error).split())}") from error
     if found is None:
         raise SymmetryError("spglib knows no space group of these operations")
-    return int(found.number), str(found.international_short)
+    point_group = canonical_symbol(found.pointgroup_international)
+    return int(found.number), str(found.international_short), point_group
 
 
 @cache
