@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.data.choices import FILE, FINDINGS, FRAMES
-from crystaltensor.data.hypotheses import ODD, VASP_ORDER, Examined, examine
+from crystaltensor.data.hypotheses import (
+    ODD,
+    VASP_ORDER,
+    Examined,
+    examine,
+    symmetry_of,
+)
 from crystaltensor.data.likeness import compare_groups
 from crystaltensor.symmetry.notation import to_mandel
 from crystaltensor.symmetry.point_groups import is_polar
@@ -151,7 +157,8 @@ def audit(
     norms = np.array([np.linalg.norm(each.tensor) for each in rows])
     for place, note in _outliers(norms, row).items():
         notes[place]["outlier"] = note
-    numbers = [each.symmetry.number for each in examined]
+    # At the tolerance by which splits are drawn, too.
+    numbers = [symmetry_of(each.crystal, symprec[0]).number for each in rows]
     for place, found in compare_groups(rows, numbers, row).items():
         notes[place].update(found)
     return Audit(

@@ -53,7 +53,7 @@ def test_the_published_piezoelectric_table_is_in_another_frame(
 
 
 def test_the_bundled_piezoelectric_table_is_in_the_frame_of_its_structures() -> None:
-    """One label in ninety-odd at most is suspected, which is right in none."""
+    """Of a quarter of its labels one at most is suspected."""
     rows, _ = read_table(TABLES / "mp_piezo.jsonl.gz", PIEZO)
     found = audit(rows[::4], PIEZO, symprec=SYMPREC)
     assert found.counts.get("frame", 0) + found.counts.get("symmetry", 0) <= 1
