@@ -1,7 +1,7 @@
 """How projected tensors and allowed forms are shown."""
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.columns import Columns
@@ -18,6 +18,7 @@ from crystaltensor.cli._render import (
     vectors,
     warn,
 )
+from crystaltensor.cli._render_derived import show_derived
 from crystaltensor.symmetry.operations import Symmetry
 
 if TYPE_CHECKING:
@@ -258,91 +259,12 @@ def _atoms(console: Console, found: "Symmetrized") -> None:
 
 def _derived(console: Console, found: "Symmetrized") -> None:
     """Show what follows from the tensors."""
-    derived = found.derived
-    lines = [
-        *_dielectric_lines(derived),
-        *_elastic_lines(derived),
-        *_piezo_lines(found),
-    ]
-    for line in lines:
+    for line in _piezo_lines(found):
         console.print(line, soft_wrap=True)
-    extremes = _extremes_table(derived)
-    if extremes is not None:
-        console.print(extremes)
-    if "d" in derived:
-        rows = [[number(value) for value in row] for row in derived["d"]["voigt"]]
+    show_derived(console, found.derived)
+    if "d" in found.derived:
+        rows = [[number(value) for value in row] for row in found.derived["d"]["voigt"]]
         console.print(_table(rows, "d = e·S in pC/N, strain Voigt form"))
-    if lines:
-        console.print()
-
-
-def _dielectric_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
-    """Principal values and refractive indices."""
-    for name, title in (
-        ("dielectric_principal", "Principal ε^∞"),
-        ("dielectric_total_principal", "Principal ε⁰"),
-    ):
-        if name in derived:
-            values = ", ".join(number(value) for value in derived[name]["values"])
-            yield f"{title}: {values}"
-    if "refractive_indices" in derived:
-        found = derived["refractive_indices"]
-        values = ", ".join(number(value) for value in found["values"])
-        yield f"Refractive indices: {values} (birefringence {number(found['birefringence'])})"
-
-
-def _elastic_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
-    """Moduli, stability and extremes."""
-    if "moduli" in derived:
-        m = derived["moduli"]
-        for name, key in (("Bulk", "bulk"), ("Shear", "shear")):
-            parts = (number(m[f"{key}_{kind}"]) for kind in ("voigt", "reuss", "hill"))
-            voigt, reuss, hill = parts
-            yield f"{name} modulus: {hill} GPa (Hill), {voigt} (Voigt), {reuss} (Reuss)"
-        yield (
-            f"Young's modulus {number(m['young'])} GPa, Poisson ratio "
-            f"{number(m['poisson'])} (Hill), anisotropy A_U {number(m['universal_anisotropy'])}"
-        )
-    if "stability" in derived:
-        born = derived["stability"]
-        word = "Born stable" if born["stable"] else "[red]Born unstable[/]"
-        yield f"{word}: margin {number(born['margin'])} GPa"
-
-
-def _extremes_table(derived: Any) -> Table | None:  # noqa: ANN401 - plain values
-    """Extremes over all directions."""
-    titles = {
-        "longitudinal_e": "longitudinal e",
-        "longitudinal_d": "longitudinal d",
-        "young": "Young's modulus",
-        "shear": "shear modulus",
-        "poisson": "Poisson ratio",
-        "linear_compressibility": "linear compressibility",
-    }
-    found = [key for key in titles if key in derived]
-    if not found:
-        return None
-    table = Table(box=box.SIMPLE_HEAD)
-    for name, justify in (("over all directions", "left"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("value", justify="right")
-    pairs = any("across" in derived[key].get("max", ()) for key in found)
-    for name in ("along n", "and m") if pairs else ("along n",):
-        table.add_column(name)
-    for key in found:
-        ends = [name for name in ("min", "max") if name in derived[key]]
-        unit = unit_of(derived[key]["unit"])
-        rows = [(name, derived[key][name]) for name in ends] or [("max", derived[key])]
-        for place, (name, end) in enumerate(rows):
-            across = _direction(end["across"]) if "across" in end else ""
-            table.add_row(
-                titles[key] + (f",{unit}" if unit else "") if place == 0 else "",
-                name,
-                number(end["value"]),
-                _direction(end["direction"]),
-                *((across,) if pairs else ()),
-            )
-    return table
 
 
 def _piezo_lines(found: "Symmetrized") -> "Iterable[str]":
@@ -351,12 +273,6 @@ def _piezo_lines(found: "Symmetrized") -> "Iterable[str]":
     symbol, unit = found.target.row.symbol, unit_of(found.target.row.unit)
     if not found.target.row.per_atom:
         yield f"‖{symbol}‖ = {number(derived['norm'])}{unit}"
-
-
-def _direction(vector: "Sequence[float]") -> str:
-    """Write a unit vector; brackets would be read as markup."""
-    texts = (f"{value + 0.0:.3f}".removesuffix(".000") for value in vector)
-    return "(" + " ".join("0" if text == "-0" else text for text in texts) + ")"
 
 
 def _frame(console: Console, found: "Symmetrized") -> None:

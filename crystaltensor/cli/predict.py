@@ -53,10 +53,10 @@ def predict(
     standard input. The tensor is in the Cartesian frame of the file, unless --frame says
     otherwise, and has exactly the symmetry of the crystal.
     """
-    from crystaltensor.cli import _render
+    from crystaltensor.cli._render_prediction import prediction as show
     from crystaltensor.workflows.predict import predict as run
 
-    prediction = run(
+    found = run(
         structure,
         property_name,
         model=model,
@@ -65,4 +65,4 @@ def predict(
         frame=frame,
         device=device,
     )
-    _render.prediction(prediction, as_json=as_json)
+    show(found, as_json=as_json)

@@ -1,11 +1,13 @@
 """One prediction: a tensor with everything one must know to use it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crystaltensor.properties import TensorProperty
+from crystaltensor.symmetry.derivation import derive
 from crystaltensor.symmetry.notation import component_names, to_voigt
 
 if TYPE_CHECKING:
@@ -96,9 +98,20 @@ class Prediction:
         first = int(np.flatnonzero(sizes >= sizes.max() * (1 - 1e-9))[0])
         return str(names[first]), float(entries[first])
 
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What follows from the tensor, with units: norm, extremes, moduli and so on."""
+        name, value = self.largest
+        derived: dict[str, Any] = {
+            "norm": self.norm,
+            "largest_component": {"name": name, "value": value},
+        }
+        if self.forbidden is None:
+            derived |= derive({self.row.name: self.tensor}, own=self.row.name)[0]
+        return derived
+
     def as_dict(self) -> dict[str, Any]:
         """Return the prediction as plain values, as one line of a JSONL file holds it."""
-        name, value = self.largest
         return {
             "schema": SCHEMA,
             "source": self.source,
@@ -116,10 +129,7 @@ class Prediction:
             "components": dict(self.components),
             "symmetry_residual": self.symmetry_residual,
             "uncertainty": None,
-            "derived": {
-                "norm": self.norm,
-                "largest_component": {"name": name, "value": value},
-            },
+            "derived": self.derived,
             "forbidden": self.forbidden,
             "warnings": list(self.warnings),
             "model": dict(self.model),

@@ -8,6 +8,7 @@ import numpy as np
 
 from crystaltensor.errors import ConfigError, CrystalTensorError, SymmetryError
 from crystaltensor.symmetry.anchored import AnchoredSymmetry, find_anchored_symmetry
+from crystaltensor.symmetry.derivation import derive
 from crystaltensor.symmetry.derived import piezo_strain
 from crystaltensor.symmetry.forms import AllowedForm, allowed_form
 from crystaltensor.symmetry.frames import frame_rotation, positive_senses
@@ -17,7 +18,6 @@ from crystaltensor.symmetry.operations import Symmetry, find_symmetry
 from crystaltensor.symmetry.point_groups import canonical_symbol, point_group_rotations
 from crystaltensor.symmetry.projection import project, why_forbidden
 from crystaltensor.symmetry.sites import project_site_tensors
-from crystaltensor.workflows.derivation import derive
 from crystaltensor.workflows.diagnosis import LARGE, suspect
 from crystaltensor.workflows.symmetrized import Symmetrized, violations
 from crystaltensor.workflows.targets import Options, Target, choose_target

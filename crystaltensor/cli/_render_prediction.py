@@ -1,0 +1,72 @@
+"""How a prediction is shown."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from crystaltensor.cli._render import (
+    FRAMES,
+    as_json_line,
+    matrix_table,
+    number,
+    unit_of,
+    vectors,
+    warn,
+)
+from crystaltensor.cli._render_derived import show_derived
+
+if TYPE_CHECKING:
+    from crystaltensor.inference.prediction import Prediction
+
+
+def prediction(found: "Prediction", *, as_json: bool) -> None:
+    """Show a prediction."""
+    if as_json:
+        as_json_line(found.as_dict())
+        return
+    console = Console(highlight=False)
+    group = found.space_group
+    unit = unit_of(found.unit)
+    console.print(
+        f"[bold]{escape(found.formula)}[/], {found.n_atoms} atoms, space group "
+        f"{group['symbol']} ({group['number']}), class {group['point_group']} "
+        f"[dim](symprec {group['symprec']:g} Å)[/]\n"
+    )
+    title = found.row.title[0].upper() + found.row.title[1:]
+    console.print(matrix_table(found.voigt, f"[bold]{title}[/]{unit and ' in' + unit}"))
+    if found.forbidden:
+        console.print(f"Exactly zero: {escape(found.forbidden)}.")
+    else:
+        _components(console, found)
+        show_derived(console, found.derived)
+    _frame(console, found)
+    model = found.model
+    console.print(
+        f"[dim]Model {model['name']} {model['version']}, {model['sha256'][:12]}[/]"
+    )
+    warn(found.warnings)
+
+
+def _components(console: Console, found: "Prediction") -> None:
+    """Show what can be chosen freely, and how large the tensor is."""
+    unit = unit_of(found.unit)
+    named = [f"{name} = {number(value)}" for name, value in found.components.items()]
+    count = len(named)
+    many = "component" if count == 1 else "components"
+    console.print(f"{count} independent {many}: {', '.join(named)}{unit}")
+    name, value = found.largest
+    symbol = found.row.symbol
+    console.print(
+        f"‖{symbol}‖ = {number(found.norm)}{unit}, "
+        f"largest |{name}| = {number(abs(value))}{unit}"
+    )
+
+
+def _frame(console: Console, found: "Prediction") -> None:
+    """Show the lattice, which fixes the axes."""
+    console.print(f"[dim]Frame: {FRAMES[found.frame]}; lattice of the file (Å)[/]")
+    vectors("abc", found.lattice, 5)
+    if found.rotation is not None:
+        console.print("[dim]Axes of the frame, in the axes of the file[/]")
+        vectors("XYZ", found.rotation, 6)
