@@ -64,15 +64,16 @@ def test_every_snippet_runs(program: str) -> None:
     assert "C/m^2" in done.stdout
 
 
-def test_figures_are_those_of_the_models() -> None:
+@pytest.mark.parametrize(("name", "unit"), [("piezo", " C/m²"), ("dielectric", "")])
+def test_figures_are_those_of_the_models(name: str, unit: str) -> None:
     """Errors in the table of models, rounded."""
-    record = json.loads((models_folder() / "piezo" / "record.json").read_text())
+    record = json.loads((models_folder() / name / "record.json").read_text())
     test = record["metrics"]["test"]
-    (row,) = [line for line in README.splitlines() if line.startswith("| `piezo` |")]
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
     cells = [cell.strip() for cell in row.split("|")]
     assert cells[3] == str(test["n"])
-    assert cells[4] == f"{test['fnorm']:.3g} C/m²"
-    assert cells[5] == f"{test['zero_fnorm']:.3g} C/m²"
+    assert cells[4] == f"{test['fnorm']:.3g}{unit}"
+    assert cells[5] == f"{test['zero_fnorm']:.3g}{unit}"
 
 
 def test_links_lead_somewhere() -> None:
