@@ -1,9 +1,12 @@
 """How a prediction is shown."""
 
+from itertools import product
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from crystaltensor.cli._render import (
     FRAMES,
@@ -18,6 +21,9 @@ from crystaltensor.cli._render_derived import show_derived
 
 if TYPE_CHECKING:
     from crystaltensor.inference.prediction import Prediction
+
+MOST_ATOMS = 40
+"""Atoms beyond this are left to --json."""
 
 
 def prediction(found: "Prediction", *, as_json: bool) -> None:
@@ -34,7 +40,11 @@ def prediction(found: "Prediction", *, as_json: bool) -> None:
         f"[dim](symprec {group['symprec']:g} Å)[/]\n"
     )
     title = found.row.title[0].upper() + found.row.title[1:]
-    console.print(matrix_table(found.voigt, f"[bold]{title}[/]{unit and ' in' + unit}"))
+    title = f"[bold]{title}[/]{unit and ' in' + unit}"
+    if found.voigt is None:
+        console.print(_atoms_table(found, title))
+    else:
+        console.print(matrix_table(found.voigt, title))
     if found.forbidden:
         console.print(f"Exactly zero: {escape(found.forbidden)}.")
     else:
@@ -51,16 +61,35 @@ def prediction(found: "Prediction", *, as_json: bool) -> None:
 def _components(console: Console, found: "Prediction") -> None:
     """Show what can be chosen freely, and how large the tensor is."""
     unit = unit_of(found.unit)
-    named = [f"{name} = {number(value)}" for name, value in found.components.items()]
-    count = len(named)
-    many = "component" if count == 1 else "components"
-    console.print(f"{count} independent {many}: {', '.join(named)}{unit}")
+    if found.components is not None:
+        named = [
+            f"{name} = {number(value)}" for name, value in found.components.items()
+        ]
+        many = "component" if len(named) == 1 else "components"
+        console.print(f"{len(named)} independent {many}: {', '.join(named)}{unit}")
     name, value = found.largest
     symbol = found.row.symbol
     console.print(
         f"‖{symbol}‖ = {number(found.norm)}{unit}, "
         f"largest |{name}| = {number(abs(value))}{unit}"
     )
+
+
+def _atoms_table(found: "Prediction", title: str) -> Table:
+    """Lay out one tensor of rank 2 for each atom, rows of it behind each other."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("atom")
+    for first, second in product("xyz", repeat=2):
+        table.add_column(first + second, justify="right")
+    symbols = found.crystal.symbols
+    for index, tensor in enumerate(found.tensor[:MOST_ATOMS]):
+        entries = (
+            f"{value + 0.0:.3f}" if abs(value) > 5e-4 else "0" for value in tensor.flat
+        )
+        table.add_row(f"{index + 1} {symbols[index]}", *entries)
+    if found.n_atoms > MOST_ATOMS:
+        table.add_row(f"… {found.n_atoms - MOST_ATOMS} more with --json")
+    return table
 
 
 def _frame(console: Console, found: "Prediction") -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crystaltensor.crystals.crystal import Crystal
+
 SCHEMA = 1
 """Version of the JSON form of a prediction."""
 
@@ -27,20 +29,17 @@ class Prediction:
     ----------
     source : str or None
         The file the crystal is from.
-    formula : str
-        Reduced, elements in the order of the structure.
-    n_atoms : int
-        In the cell as given.
-    lattice : ndarray, shape (3, 3)
-        Lattice vectors as rows, in Å: they fix the frame of the tensor.
+    crystal : Crystal
+        As given: its lattice vectors fix the frame of the tensor.
     space_group : mapping
         ``number``, ``symbol``, ``point_group`` and the ``symprec`` (Å) of the search.
     row : TensorProperty
         What was predicted.
-    tensor : ndarray, shape (3, ..., 3)
-        Cartesian components in `unit`, exactly as symmetric as the crystal.
-    components : mapping
-        Name of each independent component to its value.
+    tensor : ndarray, shape (3, ..., 3) or (n_atoms, 3, ..., 3)
+        Cartesian components in `unit`, exactly as symmetric as the crystal; one tensor
+        for each atom if the property belongs to atoms.
+    components : mapping or None
+        Name of each independent component to its value; None for tensors of atoms.
     symmetry_residual : float or None
         Part of the network's own output that the crystal does not allow, relative to
         its norm: rounding of 32-bit numbers if all is well. None for a zero output.
@@ -58,13 +57,11 @@ class Prediction:
     """
 
     source: str | None
-    formula: str
-    n_atoms: int
-    lattice: "NDArray[np.float64]" = field(repr=False)
+    crystal: "Crystal"
     space_group: "Mapping[str, Any]"
     row: TensorProperty = field(repr=False)
     tensor: "NDArray[np.float64]"
-    components: "Mapping[str, float]"
+    components: "Mapping[str, float] | None"
     symmetry_residual: float | None
     warnings: tuple[str, ...]
     model: "Mapping[str, str]" = field(repr=False)
@@ -73,16 +70,36 @@ class Prediction:
     rotation: "NDArray[np.float64] | None" = field(default=None, repr=False)
 
     @property
+    def formula(self) -> str:
+        """Reduced formula of the crystal."""
+        return self.crystal.formula
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in the cell as given."""
+        return self.crystal.n_atoms
+
+    @property
+    def lattice(self) -> "NDArray[np.float64]":
+        """Lattice vectors as rows, in Å, shape (3, 3)."""
+        return self.crystal.cell
+
+    @property
     def unit(self) -> str:
         """Unit of the tensor."""
         return self.row.unit
 
     @property
-    def voigt(self) -> "NDArray[np.float64]":
-        """The tensor in Voigt form: (3, 3), (3, 6) or (6, 6), order xx yy zz yz xz xy."""
-        if self.row.rank == 2:
-            return self.tensor
-        return to_voigt(self.tensor, self.row.rank)
+    def voigt(self) -> "NDArray[np.float64] | None":
+        """The Voigt form (3, 3), (3, 6) or (6, 6), order xx yy zz yz xz xy.
+
+        None for tensors of atoms, which have none.
+        """
+        if self.row.per_atom:
+            return None
+        return (
+            self.tensor if self.row.rank == 2 else to_voigt(self.tensor, self.row.rank)
+        )
 
     @property
     def norm(self) -> float:
@@ -91,12 +108,17 @@ class Prediction:
 
     @property
     def largest(self) -> tuple[str, float]:
-        """Name and value of the largest entry of the Voigt form; the first of equals."""
+        """Name and value of the largest entry of the Voigt form; the first of equals.
+
+        For tensors of atoms the name ends with the number of the atom, from 1.
+        """
         names = component_names(self.row.symbol, self.row.rank).ravel()
-        entries = self.voigt.ravel()
+        entries = (self.tensor if self.voigt is None else self.voigt).ravel()
         sizes = np.abs(entries)
         first = int(np.flatnonzero(sizes >= sizes.max() * (1 - 1e-9))[0])
-        return str(names[first]), float(entries[first])
+        atom, place = divmod(first, len(names))
+        where = f" of atom {atom + 1}" if self.row.per_atom else ""
+        return f"{names[place]}{where}", float(entries[first])
 
     @cached_property
     def derived(self) -> dict[str, Any]:
@@ -121,12 +143,14 @@ class Prediction:
             "space_group": dict(self.space_group),
             "property": self.row.name,
             "tensor": self.tensor.tolist(),
-            "voigt": self.voigt.tolist(),
+            "voigt": None if self.voigt is None else self.voigt.tolist(),
             "unit": self.unit,
             "frame": self.frame,
             "rotation": None if self.rotation is None else self.rotation.tolist(),
-            "independent_components": len(self.components),
-            "components": dict(self.components),
+            "independent_components": (
+                None if self.components is None else len(self.components)
+            ),
+            "components": None if self.components is None else dict(self.components),
             "symmetry_residual": self.symmetry_residual,
             "uncertainty": None,
             "derived": self.derived,

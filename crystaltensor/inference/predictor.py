@@ -26,10 +26,13 @@ from crystaltensor.symmetry.irreps import irrep_projectors
 from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
 from crystaltensor.symmetry.projection import project, why_forbidden
+from crystaltensor.symmetry.sites import project_site_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
+
+    from crystaltensor.properties import TensorProperty
 
 __all__ = ["Prediction", "Predictor", "load"]
 
@@ -101,26 +104,20 @@ class Predictor:
         row = self.model.row
         turn = frame_rotation(symmetry, frame)
         group = turn @ symmetry.rotations @ turn.T
-        form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
-        warnings = [*symmetry.warnings]
-        residual, forbidden = None, None
-        if form.n_independent:
-            raw = self._run(crystal, symmetry)
-            tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
-            norm = float(np.linalg.norm(raw))
-            residual = float(np.linalg.norm(raw - tensor)) / norm if norm else None
-            if frame != "input":  # projected again, so that zeros are exactly zero
-                turned = rotate(tensor, turn)
-                tensor = project(turned, group, index_symmetry=row.index_symmetry)
-            warnings += self._warnings(crystal)
+        forbidden = why_forbidden(group, row.index_symmetry)
+        if forbidden and not row.per_atom:
+            tensor, residual = np.zeros((3,) * row.rank), None
         else:
-            tensor = np.zeros((3,) * row.rank)
-            forbidden = why_forbidden(symmetry.rotations, row.index_symmetry)
+            forbidden = None
+            tensor, residual = self._allowed(crystal, symmetry)
+        if frame != "input" and row.per_atom:
+            tensor = rotate(tensor, turn, rank=row.rank)
+        elif frame != "input":  # projected again, so that zeros are exactly zero
+            turned = rotate(tensor, turn)
+            tensor = project(turned, group, index_symmetry=row.index_symmetry)
         return Prediction(
             source=source,
-            formula=crystal.formula,
-            n_atoms=crystal.n_atoms,
-            lattice=crystal.cell,
+            crystal=crystal,
             space_group={
                 "number": symmetry.number,
                 "symbol": symmetry.symbol,
@@ -129,14 +126,27 @@ class Predictor:
             },
             row=row,
             tensor=tensor,
-            components=form.values(tensor),
+            components=_components(tensor, group, row),
             symmetry_residual=residual,
-            warnings=tuple(warnings),
+            warnings=(*symmetry.warnings, *self._warnings(crystal, forbidden)),
             model=self.model.identity(),
             forbidden=forbidden,
             frame=frame,
             rotation=None if frame == "input" else turn,
         )
+
+    def _allowed(
+        self, crystal: Crystal, symmetry: Symmetry
+    ) -> "tuple[NDArray[np.float64], float | None]":
+        """Run the network and project; tell which part of its output was lost."""
+        row = self.model.row
+        raw = self._run(crystal, symmetry)
+        if row.per_atom:
+            tensor = project_site_tensors(raw, symmetry, sum_rule=True)
+        else:
+            tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
+        norm = float(np.linalg.norm(raw))
+        return tensor, float(np.linalg.norm(raw - tensor)) / norm if norm else None
 
     @torch.no_grad()
     def _run(self, crystal: Crystal, symmetry: Symmetry) -> "NDArray[np.float64]":
@@ -153,7 +163,8 @@ class Predictor:
                 f"{crystal.n_atoms} atoms with {len(graph.targets)} neighbours do not "
                 f"fit the memory of the {self.device}; use a smaller cell of the crystal"
             ) from error
-        tensor: NDArray[np.float64] = found[0].cpu().double().numpy()
+        arrays: NDArray[np.float64] = found.cpu().double().numpy()
+        tensor = arrays if self.model.row.per_atom else arrays[0]
         if not np.isfinite(tensor).all():
             raise ModelError(
                 f"the network of {self.model.name!r} returns numbers that are not finite "
@@ -161,14 +172,28 @@ class Predictor:
             )
         return tensor
 
-    def _warnings(self, crystal: Crystal) -> list[str]:
+    def _warnings(self, crystal: Crystal, forbidden: str | None) -> list[str]:
         """Say what the model is worth, and for this crystal in particular."""
+        if forbidden:
+            return []  # that the tensor is zero is certain
         warnings = []
         strange = sorted(set(crystal.numbers.tolist()) - self.model.elements)
         if strange:
             names = ", ".join(SYMBOLS[number] for number in strange)
             warnings.append(f"no training crystal contains {names}")
         return warnings + worth(self.model)
+
+
+def _components(
+    tensor: "NDArray[np.float64]",
+    group: "NDArray[np.float64]",
+    row: "TensorProperty",
+) -> dict[str, float] | None:
+    """Name the independent components; those of atoms have no common form."""
+    if row.per_atom:
+        return None
+    form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
+    return form.values(tensor)
 
 
 def worth(model: TrainedModel) -> list[str]:

@@ -16,6 +16,8 @@ from crystaltensor.inference.models import models_folder
 from crystaltensor.inference.predictor import Predictor, load
 from crystaltensor.properties import PIEZO
 from crystaltensor.symmetry.notation import rotate
+from crystaltensor.symmetry.operations import find_symmetry
+from crystaltensor.symmetry.sites import project_site_tensors
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 
@@ -160,6 +162,35 @@ def test_class_432_has_none_although_it_has_no_centre(predictor: Predictor) -> N
     assert "432" in found.forbidden
 
 
+def test_born_charges_obey_the_sum_rule_and_the_space_group(quartz: Crystal) -> None:
+    """One tensor per atom; equivalent atoms alike; silicon positive, oxygen negative."""
+    found = load("born-charges", device="cpu").predict(quartz)
+    charges = found.tensor
+    assert charges.shape == (9, 3, 3)
+    np.testing.assert_allclose(charges.sum(axis=0), 0, atol=1e-12)
+    traces = np.trace(charges, axis1=1, axis2=2) / 3
+    assert (traces[:3] > 2).all()
+    assert (traces[3:] < -1).all()
+    symmetry = find_symmetry(quartz)
+    projected = project_site_tensors(charges, symmetry, sum_rule=True)
+    np.testing.assert_allclose(projected, charges, atol=1e-12)
+    record = found.as_dict()
+    assert record["voigt"] is None
+    assert record["components"] is None
+    assert "of atom" in record["derived"]["largest_component"]["name"]
+
+
+def test_dielectric_tensors_are_above_one(quartz: Crystal, rock_salt: Crystal) -> None:
+    """And give refractive indices: quartz and rock salt both have 1.54."""
+    predictor = load("dielectric", device="cpu")
+    for crystal, index in ((quartz, 1.54), (rock_salt, 1.54)):
+        found = predictor.predict(crystal)
+        assert np.linalg.eigvalsh(found.tensor).min() > 1
+        assert found.derived["refractive_indices"]["mean"] == pytest.approx(
+            index, rel=0.25
+        )
+
+
 def test_pymatgen_and_ase_objects_are_taken(
     predictor: Predictor, wurtzite: Crystal
 ) -> None:
@@ -209,8 +240,8 @@ def test_models_that_are_not_there_are_named(tmp_path: Path) -> None:
     """A folder without one, a property without one, an unknown property."""
     with pytest.raises(ModelError, match="no model in this folder"):
         load(tmp_path)
-    with pytest.raises(ModelError, match=r"no model for 'born-charges'.*piezo"):
-        load("born-charges")
+    with pytest.raises(ModelError, match=r"no model for 'dielectric-total'.*piezo"):
+        load("dielectric-total")
     with pytest.raises(ConfigError, match="did you mean 'piezo'"):
         load("pieso")
 
