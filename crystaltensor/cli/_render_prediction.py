@@ -20,25 +20,45 @@ from crystaltensor.cli._render import (
 from crystaltensor.cli._render_derived import show_derived
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crystaltensor.inference.prediction import Prediction
 
 MOST_ATOMS = 40
 """Atoms beyond this are left to --json."""
 
 
-def prediction(found: "Prediction", *, as_json: bool) -> None:
-    """Show a prediction."""
+def predictions(many: "Iterator[Prediction]", *, as_json: bool) -> None:
+    """Show the predictions for one crystal, as they come."""
     if as_json:
-        as_json_line(found.as_dict())
+        for found in many:
+            as_json_line(found.as_dict())
         return
     console = Console(highlight=False)
+    last = None
+    for found in many:
+        if last is None:
+            _header(console, found)
+        _prediction(console, found)
+        warn(found.warnings)
+        last = found
+    if last is not None:
+        _frame(console, last)
+
+
+def _header(console: Console, found: "Prediction") -> None:
+    """Say what the crystal is."""
     group = found.space_group
-    unit = unit_of(found.unit)
     console.print(
         f"[bold]{escape(found.formula)}[/], {found.n_atoms} atoms, space group "
         f"{group['symbol']} ({group['number']}), class {group['point_group']} "
         f"[dim](symprec {group['symprec']:g} Å)[/]\n"
     )
+
+
+def _prediction(console: Console, found: "Prediction") -> None:
+    """Show a tensor and what follows from it."""
+    unit = unit_of(found.unit)
     title = found.row.title[0].upper() + found.row.title[1:]
     title = f"[bold]{title}[/]{unit and ' in' + unit}"
     if found.voigt is None:
@@ -50,12 +70,10 @@ def prediction(found: "Prediction", *, as_json: bool) -> None:
     else:
         _components(console, found)
         show_derived(console, found.derived)
-    _frame(console, found)
     model = found.model
     console.print(
-        f"[dim]Model {model['name']} {model['version']}, {model['sha256'][:12]}[/]"
+        f"[dim]Model {model['name']} {model['version']}, {model['sha256'][:12]}[/]\n"
     )
-    warn(found.warnings)
 
 
 def _components(console: Console, found: "Prediction") -> None:
@@ -77,10 +95,12 @@ def _components(console: Console, found: "Prediction") -> None:
 
 def _atoms_table(found: "Prediction", title: str) -> Table:
     """Lay out one tensor of rank 2 for each atom, rows of it behind each other."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("atom")
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 0, 0, 1)
+    )
+    table.add_column("atom", no_wrap=True)
     for first, second in product("xyz", repeat=2):
-        table.add_column(first + second, justify="right")
+        table.add_column(first + second, justify="right", no_wrap=True)
     symbols = found.crystal.symbols
     for index, tensor in enumerate(found.tensor[:MOST_ATOMS]):
         entries = (

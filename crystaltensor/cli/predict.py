@@ -11,10 +11,11 @@ from crystaltensor.cli import _options
 @click.argument("structure", type=_options.STRUCTURE)
 @click.option(
     "--property",
-    "property_name",
+    "properties",
     required=True,
+    multiple=True,
     metavar="NAME",
-    help="What to predict, such as piezo.",
+    help="What to predict: piezo, dielectric, born-charges, …, or all; may be repeated.",
 )
 @click.option(
     "--model",
@@ -36,10 +37,15 @@ from crystaltensor.cli import _options
     help="Axes of the tensor: those of the file, IEEE 176-1987, or spglib's.",
 )
 @_options.device
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per property, each on a line.",
+)
 def predict(
     structure: str,
-    property_name: str,
+    properties: tuple[str, ...],
     model: str | None,
     file_format: str | None,
     symprec: float,
@@ -47,22 +53,22 @@ def predict(
     device: str,
     as_json: bool,
 ) -> None:
-    """Predict a tensor property of the crystal in STRUCTURE.
+    """Predict tensor properties of the crystal in STRUCTURE.
 
     STRUCTURE is a POSCAR, a CIF, an extended XYZ or a pymatgen JSON file, or - for
     standard input. The tensor is in the Cartesian frame of the file, unless --frame says
     otherwise, and has exactly the symmetry of the crystal.
     """
-    from crystaltensor.cli._render_prediction import prediction as show
+    from crystaltensor.cli._render_prediction import predictions as show
     from crystaltensor.workflows.predict import predict as run
 
-    found = run(
+    predictions = run(
         structure,
-        property_name,
+        properties,
         model=model,
         file_format=file_format,
         symprec=symprec,
         frame=frame,
         device=device,
     )
-    show(found, as_json=as_json)
+    show(predictions, as_json=as_json)

@@ -65,6 +65,12 @@ def models_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "models"
 
 
+def installed_models() -> dict[str, Path]:
+    """Find the models that come along: the name of each to its folder."""
+    found = sorted(models_folder().glob(f"*/{WEIGHTS}"))
+    return {path.parent.name: path.parent for path in found}
+
+
 def find_model(model: str | os.PathLike[str]) -> Path:
     """Find the folder of a model.
 
@@ -95,17 +101,14 @@ def find_model(model: str | os.PathLike[str]) -> Path:
             message = f"{folder}: no model in this folder ({WEIGHTS} is missing)"
             raise ModelError(message) from None
         raise
-    bundled = models_folder() / row.name
-    if not (bundled / WEIGHTS).is_file():
-        known = sorted(
-            path.parent.name for path in models_folder().glob(f"*/{WEIGHTS}")
-        )
+    known = installed_models()
+    if row.name not in known:
         raise ModelError(
             f"no model for {row.name!r} comes with this version "
             f"(there is one for: {', '.join(known) or 'nothing'}); "
             "give the folder of your own with --model"
         )
-    return bundled
+    return known[row.name]
 
 
 def describe_model(folder: Path) -> TrainedModel:

@@ -98,9 +98,55 @@ class Predictor:
             If there is no such frame.
         """
         crystal = as_crystal(structure)
+        self.refuse_unfit(crystal)
+        symmetry = find_symmetry(crystal, symprec=symprec)
+        return self.predict_symmetric(symmetry, frame=frame, source=source)
+
+    def refuse_unfit(self, crystal: Crystal) -> None:
+        """Refuse a crystal that the model cannot treat, before anything is computed.
+
+        Parameters
+        ----------
+        crystal : Crystal
+            Any crystal.
+
+        Raises
+        ------
+        ElementError
+            If it holds an element that no model knows.
+        ResourceError
+            If it is too large for the memory.
+        """
         refuse_unknown_elements(crystal)
         refuse_too_large(crystal, self.around.cutoff)
-        symmetry = find_symmetry(crystal, symprec=symprec)
+
+    def predict_symmetric(
+        self, symmetry: Symmetry, *, frame: str = "input", source: str | None = None
+    ) -> Prediction:
+        """Predict the tensor of a crystal whose symmetry is known.
+
+        Parameters
+        ----------
+        symmetry : Symmetry
+            Of the crystal, which it holds.
+        frame : str
+            Frame of the tensor: ``"input"``, ``"ieee"`` or ``"standard"``.
+        source : str, optional
+            Where the crystal is from; kept with the prediction.
+
+        Returns
+        -------
+        Prediction
+            As `predict` returns it.
+
+        Raises
+        ------
+        ResourceError
+            If the memory does not suffice.
+        ConfigError
+            If there is no such frame.
+        """
+        crystal = symmetry.crystal
         row = self.model.row
         turn = frame_rotation(symmetry, frame)
         group = turn @ symmetry.rotations @ turn.T
@@ -122,7 +168,7 @@ class Predictor:
                 "number": symmetry.number,
                 "symbol": symmetry.symbol,
                 "point_group": symmetry.point_group,
-                "symprec": symprec,
+                "symprec": symmetry.symprec,
             },
             row=row,
             tensor=tensor,

@@ -1,74 +1,101 @@
-"""Predict a tensor of the crystal in a file."""
+"""Predict tensors of the crystal in a file."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crystaltensor.errors import ConfigError, CrystalTensorError
-from crystaltensor.properties import tensor_property
+from crystaltensor.properties import TENSORS, TensorProperty, tensor_property
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from crystaltensor.inference.prediction import Prediction
+
+ALL = "all"
+"""Stands for every property that the package has a model for."""
 
 
 def predict(
     source: str,
-    property_name: str,
+    properties: "Sequence[str]",
     *,
     model: str | None = None,
     file_format: str | None = None,
     symprec: float = 0.01,
     frame: str = "input",
     device: str = "auto",
-) -> "Prediction":
-    """Read a crystal and predict one of its tensors.
+) -> "Iterator[Prediction]":
+    """Read a crystal, find its symmetry, and predict its tensors.
 
     Parameters
     ----------
     source : str
         Path of a structure file, or ``-`` for standard input.
-    property_name : str
-        Name or alias of a tensor property.
+    properties : sequence of str
+        Names or aliases of tensor properties, or ``"all"``.
     model : str, optional
-        Folder of a model; the one of the package if left out.
+        Folder of a model, if only one property is wanted; the one of the package if
+        left out.
     file_format : str, optional
         Guessed from the name, then from the content, if left out.
     symprec : float
         Largest distance between equivalent atoms, in Å.
     frame : str
-        Frame of the tensor: ``"input"``, ``"ieee"`` or ``"standard"``.
+        Frame of the tensors: ``"input"``, ``"ieee"`` or ``"standard"``.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
-    Returns
-    -------
+    Yields
+    ------
     Prediction
-        With the warnings of the reader in front.
+        One for each property, with the warnings of the reader in front.
 
     Raises
     ------
     CrystalTensorError
-        Whatever is wrong with the file, the crystal or the model; the message begins
+        Whatever is wrong with the file, the crystal or a model; the message begins
         with the path where the file is to blame.
     ConfigError
-        If the property is unknown, or the model predicts another one.
+        If a property is unknown, or the model predicts another one.
     """
-    row = tensor_property(property_name)
+    rows = _wanted(properties)
+    if model is not None and len(rows) > 1:
+        raise ConfigError("a model of your own predicts one property; name just that")
     # Read before torch is imported: a bad file is then reported at once.
     from crystaltensor.crystals.io import read_single
 
     read = read_single(source, file_format=file_format)
 
     from crystaltensor.inference.predictor import load
+    from crystaltensor.symmetry.operations import find_symmetry
 
-    predictor = load(model or row.name, device=device)
-    if predictor.model.row != row:
-        raise ConfigError(
-            f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
-        )
+    predictors = [load(model or row.name, device=device) for row in rows]
+    for row, predictor in zip(rows, predictors, strict=True):
+        if predictor.model.row != row:
+            raise ConfigError(
+                f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
+            )
     try:
-        found = predictor.predict(
-            read.crystal, symprec=symprec, frame=frame, source=read.source
-        )
+        for predictor in predictors:
+            predictor.refuse_unfit(read.crystal)
+        symmetry = find_symmetry(read.crystal, symprec=symprec)
+        for predictor in predictors:
+            found = predictor.predict_symmetric(
+                symmetry, frame=frame, source=read.source
+            )
+            yield replace(found, warnings=(*read.warnings, *found.warnings))
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
-    return replace(found, warnings=(*read.warnings, *found.warnings))
+
+
+def _wanted(properties: "Sequence[str]") -> list[TensorProperty]:
+    """Look up the properties, each once, in the order given."""
+    from crystaltensor.inference.models import installed_models
+
+    names = [row.name for row in TENSORS if row.name in installed_models()]
+    rows = [
+        tensor_property(name)
+        for given in properties
+        for name in (names if given == ALL else [given])
+    ]
+    return list(dict.fromkeys(rows))

@@ -192,3 +192,33 @@ def test_one_of_several_structures_is_picked_by_its_index(
     code, out, _ = run(capsys, f"{several}#1", "--json")
     assert code == 0
     assert json.loads(out)["source"] == f"{several}#1"
+
+
+def test_all_properties_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line of JSON for each model that comes along; names may be repeated."""
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(ALN), "--property", "all", "--json"])
+    assert ended.value.code == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = [record["property"] for record in records]
+    assert {"dielectric", "piezo", "born-charges"} <= set(names)
+    assert len({json.dumps(record["space_group"]) for record in records}) == 1
+    twice = ["--property", "eps", "--property", "piezo", "--property", "dielectric"]
+    with pytest.raises(SystemExit):
+        main(["predict", str(ALN), *twice])
+    out = capsys.readouterr().out
+    assert out.index("dielectric tensor") < out.index("Piezoelectric stress tensor")
+    assert out.count("dielectric tensor") == 1
+    assert out.count("space group") == 1
+
+
+def test_one_model_of_your_own_is_for_one_property(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It could not be meant for both."""
+    folder = str(EXAMPLES.parents[1] / "models" / "piezo")
+    several = ["--property", "all", "--model", folder]
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(ALN), *several])
+    assert ended.value.code == 1
+    assert "predicts one property" in capsys.readouterr().err

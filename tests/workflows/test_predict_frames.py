@@ -23,8 +23,8 @@ def test_a_prediction_in_another_frame_is_the_same_tensor(
     moved = Crystal(wurtzite.cell @ turn.T, wurtzite.frac, wurtzite.numbers)
     path = tmp_path / "POSCAR"
     path.write_text(poscar_text(moved))
-    plain = predict(str(path), "piezo", device="cpu")
-    found = predict(str(path), "piezo", frame=frame, device="cpu")
+    (plain,) = predict(str(path), ["piezo"], device="cpu")
+    (found,) = predict(str(path), ["piezo"], frame=frame, device="cpu")
     assert plain.frame == "input"
     assert plain.rotation is None
     assert found.frame == frame
