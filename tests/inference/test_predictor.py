@@ -228,10 +228,9 @@ def test_the_worth_of_the_model_is_told_in_its_own_figures(
     assert f"zero gives {test['zero_fnorm']:.3g}" in warning
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     """Not silently replaced."""
-    if torch.cuda.is_available():
-        pytest.skip("a CUDA device is available")
     with pytest.raises(ResourceError, match="no CUDA device is available"):
         load("piezo", device="cuda")
 
