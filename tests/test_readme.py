@@ -65,7 +65,13 @@ def test_every_snippet_runs(program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "unit"), [("piezo", " C/m²"), ("dielectric", ""), ("born-charges", " e")]
+    ("name", "unit"),
+    [
+        ("piezo", " C/m²"),
+        ("dielectric", ""),
+        ("elastic", " GPa"),
+        ("born-charges", " e"),
+    ],
 )
 def test_figures_are_those_of_the_models(name: str, unit: str) -> None:
     """Errors in the table of models, rounded."""

@@ -191,6 +191,14 @@ def test_dielectric_tensors_are_above_one(quartz: Crystal, rock_salt: Crystal) -
         )
 
 
+def test_elastic_tensors_are_stable_and_give_moduli(silicon: Crystal) -> None:
+    """The bulk modulus of silicon is 98 GPa (Hall, Phys. Rev. 161, 756, 1967)."""
+    found = load("elastic", device="cpu").predict(silicon)
+    assert set(found.components) == {"C11", "C12", "C44"}
+    assert found.derived["stability"]["stable"]
+    assert found.derived["moduli"]["bulk_hill"] == pytest.approx(98, rel=0.25)
+
+
 def test_pymatgen_and_ase_objects_are_taken(
     predictor: Predictor, wurtzite: Crystal
 ) -> None:
