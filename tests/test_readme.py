@@ -69,6 +69,7 @@ def test_every_snippet_runs(program: str) -> None:
     [
         ("piezo", " C/m²"),
         ("dielectric", ""),
+        ("dielectric-total", ""),
         ("elastic", " GPa"),
         ("born-charges", " e"),
     ],

@@ -244,13 +244,22 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 
 
 def test_models_that_are_not_there_are_named(tmp_path: Path) -> None:
-    """A folder without one, a property without one, an unknown property."""
+    """A folder without one, an unknown property."""
     with pytest.raises(ModelError, match="no model in this folder"):
         load(tmp_path)
-    with pytest.raises(ModelError, match=r"no model for 'dielectric-total'.*piezo"):
-        load("dielectric-total")
     with pytest.raises(ConfigError, match="did you mean 'piezo'"):
         load("pieso")
+
+
+def test_a_property_without_a_model_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With those that have one, and the way out."""
+    monkeypatch.setattr(
+        "crystaltensor.inference.models.models_folder", lambda: tmp_path
+    )
+    with pytest.raises(ModelError, match=r"no model for 'piezo'.*nothing.*--model"):
+        load("piezo")
 
 
 def test_a_damaged_model_is_named(tmp_path: Path) -> None:
