@@ -1,9 +1,15 @@
-"""A few small crystals, made in code."""
+"""A few small crystals, made in code, and a small data set."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crystaltensor.crystals.crystal import Crystal
+from crystaltensor.data.tables import TABLES
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 
@@ -67,3 +73,21 @@ def triclinic() -> Crystal:
     frac = np.random.default_rng(3).random((6, 3)) * 0.25
     frac += [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0.5], [0.5] * 3]
     return Crystal.from_symbols(cell, frac, ["Ti", "O", "Li", "F", "S", "K"])
+
+
+@pytest.fixture
+def write_sample(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Write a configuration, and beside it every n-th row of the bundled data set."""
+
+    def write(settings: str, every: int) -> Path:
+        with gzip.open(TABLES / "mp_piezo.jsonl.gz", "rt") as file:
+            rows = [json.loads(line) for line in file][::every]
+        for index, row in enumerate(rows):
+            row["split"] = ("train", "train", "val", "test")[index % 4]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / "few.jsonl").write_text(text)
+        path = tmp_path / "run.toml"
+        path.write_text(settings)
+        return path
+
+    return write

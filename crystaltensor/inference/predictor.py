@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from crystaltensor.properties import TensorProperty
-
 __all__ = ["Prediction", "Predictor", "load"]
 
 
@@ -150,12 +148,15 @@ class Predictor:
         row = self.model.row
         turn = frame_rotation(symmetry, frame)
         group = turn @ symmetry.rotations @ turn.T
-        forbidden = why_forbidden(group, row.index_symmetry)
-        if forbidden and not row.per_atom:
-            tensor, residual = np.zeros((3,) * row.rank), None
-        else:
-            forbidden = None
+        form = None  # tensors of atoms have no common one
+        if not row.per_atom:
+            form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
+        forbidden = None
+        if form is None or form.n_independent:
             tensor, residual = self._allowed(crystal, symmetry)
+        else:
+            tensor, residual = np.zeros((3,) * row.rank), None
+            forbidden = why_forbidden(group, row.index_symmetry)
         if frame != "input" and row.per_atom:
             tensor = rotate(tensor, turn, rank=row.rank)
         elif frame != "input":  # projected again, so that zeros are exactly zero
@@ -172,7 +173,7 @@ class Predictor:
             },
             row=row,
             tensor=tensor,
-            components=_components(tensor, group, row),
+            components=None if form is None else form.values(tensor),
             symmetry_residual=residual,
             warnings=(*symmetry.warnings, *self._warnings(crystal, forbidden)),
             model=self.model.identity(),
@@ -228,18 +229,6 @@ class Predictor:
             names = ", ".join(SYMBOLS[number] for number in strange)
             warnings.append(f"no training crystal contains {names}")
         return warnings + worth(self.model)
-
-
-def _components(
-    tensor: "NDArray[np.float64]",
-    group: "NDArray[np.float64]",
-    row: "TensorProperty",
-) -> dict[str, float] | None:
-    """Name the independent components; those of atoms have no common form."""
-    if row.per_atom:
-        return None
-    form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
-    return form.values(tensor)
 
 
 def worth(model: TrainedModel) -> list[str]:

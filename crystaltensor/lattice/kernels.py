@@ -205,7 +205,31 @@ class InversePower(Kernel):
         return -2 / (self.dimension * math.gamma(self.dimension / 2))
 
 
-class Pauli(Kernel):
+class _Decaying(Kernel):
+    """A kernel with a decay constant α, a number or a tensor of one element."""
+
+    label: str
+
+    def __init__(self, alpha: Scalar) -> None:
+        self.alpha = _checked_alpha(alpha)
+        self.name = f"{self.label}:{as_number(alpha)}"
+
+    @property
+    def key(self) -> Hashable:
+        """The decay constant."""
+        return (self.label, _identity(self.alpha))
+
+    @property
+    def decay(self) -> float:
+        """The decay constant as a number."""
+        return as_number(self.alpha)
+
+    def fixed(self) -> Kernel:
+        """Return the kernel with a number for α."""
+        return type(self)(as_number(self.alpha))
+
+
+class Pauli(_Decaying):
     """The exponential repulsion exp(-αr) of closed shells; below, a = α/η.
 
     Parameters
@@ -219,27 +243,10 @@ class Pauli(Kernel):
         If α is not a positive number in a useful range.
     """
 
+    label = "pauli"
     singular = False
     dimension = 0
     unit = "1"
-
-    def __init__(self, alpha: Scalar) -> None:
-        self.alpha = _checked_alpha(alpha)
-        self.name = f"pauli:{as_number(alpha)}"
-
-    @property
-    def key(self) -> Hashable:
-        """The decay constant."""
-        return ("pauli", _identity(self.alpha))
-
-    @property
-    def decay(self) -> float:
-        """The decay constant as a number."""
-        return as_number(self.alpha)
-
-    def fixed(self) -> Kernel:
-        """Return the kernel with a number for α."""
-        return Pauli(as_number(self.alpha))
 
     def bare(self, shell: Shell, eta: Scalar) -> Tensor:
         """Return exp(-au)."""
@@ -266,7 +273,7 @@ class Pauli(Kernel):
         return torch.erf(as_tensor(self.alpha / eta) / 2)
 
 
-class ScreenedCoulomb(Kernel):
+class ScreenedCoulomb(_Decaying):
     """The Yukawa potential exp(-αr)/r; below, a = α/η.
 
     Parameters
@@ -280,27 +287,10 @@ class ScreenedCoulomb(Kernel):
         If α is not a positive number in a useful range.
     """
 
+    label = "screened-coulomb"
     singular = True
     dimension = 1
     unit = "1/Å"
-
-    def __init__(self, alpha: Scalar) -> None:
-        self.alpha = _checked_alpha(alpha)
-        self.name = f"screened-coulomb:{as_number(alpha)}"
-
-    @property
-    def key(self) -> Hashable:
-        """The decay constant."""
-        return ("screened-coulomb", _identity(self.alpha))
-
-    @property
-    def decay(self) -> float:
-        """The decay constant as a number."""
-        return as_number(self.alpha)
-
-    def fixed(self) -> Kernel:
-        """Return the kernel with a number for α."""
-        return ScreenedCoulomb(as_number(self.alpha))
 
     def bare(self, shell: Shell, eta: Scalar) -> Tensor:
         """Return exp(-au)/u."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 X, Y, Z = (1, 0, 0), (0, 1, 0), (0, 0, 1)
-DIAGONAL = (1, 1, 0)
 BODY = (1, 1, 1)
 
 SYSTEMS = {

@@ -42,11 +42,6 @@ def join(device: str) -> str:
     return device
 
 
-def n_processes() -> int:
-    """Count the processes."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
 def is_first() -> bool:
     """Whether this is the process that writes and speaks."""
     return not dist.is_initialized() or dist.get_rank() == 0

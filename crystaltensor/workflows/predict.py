@@ -92,7 +92,8 @@ def _wanted(properties: "Sequence[str]") -> list[TensorProperty]:
     """Look up the properties, each once, in the order given."""
     from crystaltensor.inference.models import installed_models
 
-    names = [row.name for row in TENSORS if row.name in installed_models()]
+    installed = installed_models()
+    names = [row.name for row in TENSORS if row.name in installed]
     rows = [
         tensor_property(name)
         for given in properties

@@ -1,17 +1,14 @@
 """Two processes train as one does."""
 
 import csv
-import gzip
-import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from crystaltensor.data.datasets import TABLES
 
 CONFIG = """
 property = "piezo"
@@ -30,17 +27,9 @@ n_pooled = 2
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(write_sample: Callable[[str, int], Path]) -> Path:
     """Write a configuration and a data set of 30 crystals."""
-    with gzip.open(TABLES / "mp_piezo.jsonl.gz", "rt") as file:
-        rows = [json.loads(line) for line in file][::29]
-    for index, row in enumerate(rows):
-        row["split"] = ("train", "train", "val", "test")[index % 4]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / "few.jsonl").write_text(text)
-    path = tmp_path / "run.toml"
-    path.write_text(CONFIG)
-    return path
+    return write_sample(CONFIG, 29)
 
 
 def free_port() -> int:

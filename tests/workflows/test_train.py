@@ -1,10 +1,9 @@
 """``crystaltensor train`` from a data set to a model that predicts."""
 
 import csv
-import gzip
-import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,17 +46,9 @@ main()
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(write_sample: Callable[[str, int], Path]) -> Path:
     """Write a configuration and a data set of 40 crystals."""
-    with gzip.open(TABLES / "mp_piezo.jsonl.gz", "rt") as file:
-        rows = [json.loads(line) for line in file][::20]
-    for index, row in enumerate(rows):
-        row["split"] = ("train", "train", "val", "test")[index % 4]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / "few.jsonl").write_text(text)
-    path = tmp_path / "run.toml"
-    path.write_text(CONFIG)
-    return path
+    return write_sample(CONFIG, 20)
 
 
 def train(*arguments: object) -> int:

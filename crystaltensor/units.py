@@ -1,7 +1,0 @@
-"""Conversion factors between the units of the field, each with its source."""
-
-E_PER_A2_IN_C_PER_M2 = 16.02176634
-"""1 e/Å² in C/m²; e = 1.602176634e-19 C is exact in the SI of 2019."""
-
-EV_PER_A3_IN_GPA = 160.2176634
-"""1 eV/Å³ in GPa; the eV is exact in the SI of 2019."""
