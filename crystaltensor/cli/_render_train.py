@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crystaltensor.training.config import TrainingConfig
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.preparation import Audited, Prepared
-    from crystaltensor.workflows.train import Trained
+    from crystaltensor.workflows.train import MemberBegins, Trained
 
 RESUME_ELSEWHERE = (
     "safetensors is not installed here: go on with --resume in {folder} where it is, "
@@ -35,12 +35,13 @@ RESUME_ELSEWHERE = (
 
 
 def training(
-    events: "Iterator[Prepared | EpochReport | Trained]", config: "TrainingConfig"
+    events: "Iterator[Prepared | MemberBegins | EpochReport | Trained]",
+    config: "TrainingConfig",
 ) -> None:
     """Show the data, a bar with the time left, and the figures of the model."""
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.preparation import Prepared
-    from crystaltensor.workflows.train import Trained
+    from crystaltensor.workflows.train import MemberBegins, Trained
 
     console = Console(highlight=False, stderr=True)
     unit = unit_of(tensor_property(config.property).unit)
@@ -58,6 +59,10 @@ def training(
         for event in events:
             if isinstance(event, Prepared):
                 _prepared(console, event)
+            elif isinstance(event, MemberBegins):
+                progress.reset(task)
+                if event.n_members > 1:
+                    console.print(f"Member {event.index + 1} of {event.n_members}")
             elif isinstance(event, EpochReport):
                 if quiet:
                     console.print(_line(event, unit))
@@ -106,10 +111,15 @@ def _left_out(console: Console, rows: "Sequence[Dropped]") -> None:
 def _trained(console: Console, event: "Trained", unit: str) -> None:
     """Show the figures of the model."""
     record = event.record
-    console.print(
-        f"Best epoch {record['best_epoch']} of {record['epochs']}, "
-        f"{record['seconds']:.0f} s, {record['n_parameters']:,} parameters"
-    )
+    several = len(record["members"]) > 1
+    console.print(f"{record['n_parameters']:,} parameters{' a member' * several}")
+    for member in record["members"]:
+        console.print(
+            f"seed {member['seed']}: best epoch {member['best_epoch']} of "
+            f"{member['epochs']}, {member['seconds']:.0f} s"
+        )
+        for name, figures in member["metrics"].items() if several else ():
+            console.print(f"  {name}: {_figures(figures, unit)}")
     for name, figures in record["metrics"].items():
         console.print(f"{name}: {_figures(figures, unit)}")
     if event.written:

@@ -13,9 +13,11 @@ from crystaltensor.properties import TensorProperty, tensor_property
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
+
+    from crystaltensor.nn.ensemble import Ensemble
 
 WEIGHTS, SETTINGS, RECORD = "weights.safetensors", "config.toml", "record.json"
 
@@ -39,7 +41,10 @@ class TrainedModel:
     elements : frozenset of int
         Atomic numbers that occur in its training crystals.
     metrics : mapping
-        Name of a set of crystals to its figures, see `TensorMetrics`.
+        Name of a set of crystals to the figures of the ensemble's mean, see
+        `TensorMetrics`.
+    members : tuple of mapping
+        What is known of each member: its ``seed`` and its own ``metrics`` among it.
     folder : Path
         Where it lies.
     """
@@ -51,6 +56,7 @@ class TrainedModel:
     config: TrainingConfig
     elements: frozenset[int]
     metrics: "Mapping[str, Mapping[str, Any]]"
+    members: "tuple[Mapping[str, Any], ...]"
     folder: Path
 
     def identity(self) -> dict[str, str]:
@@ -143,14 +149,15 @@ def describe_model(folder: Path) -> TrainedModel:
             config=config,
             elements=frozenset(int(number) for number in record["elements"]),
             metrics=dict(record["metrics"]),
+            members=tuple(dict(member) for member in record["members"]),
             folder=folder,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: not a complete model ({error!r})") from error
 
 
-def load_network(model: TrainedModel) -> "nn.Module":
-    """Build the network of a model and fill in its weights.
+def load_network(model: TrainedModel) -> "Ensemble":
+    """Build the networks of a model and fill in their weights.
 
     Parameters
     ----------
@@ -159,7 +166,7 @@ def load_network(model: TrainedModel) -> "nn.Module":
 
     Returns
     -------
-    Module
+    Ensemble
         In evaluation mode, on the CPU.
 
     Raises
@@ -171,11 +178,13 @@ def load_network(model: TrainedModel) -> "nn.Module":
     from safetensors.torch import load_file
 
     from crystaltensor.data.features import element_features
+    from crystaltensor.nn.ensemble import Ensemble
     from crystaltensor.nn.presets import build_network, network_config
 
     path = model.folder / WEIGHTS
     config = network_config(model.config.network, model.row)
-    network = build_network(config, element_features())
+    elements = element_features()
+    network = Ensemble(model.config.members, lambda: build_network(config, elements))
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:
@@ -188,7 +197,7 @@ def load_network(model: TrainedModel) -> "nn.Module":
 
 def save_model(
     folder: Path,
-    network: "nn.Module",
+    members: "Sequence[nn.Module]",
     config: TrainingConfig,
     record: "Mapping[str, Any]",
 ) -> None:
@@ -198,12 +207,12 @@ def save_model(
     ----------
     folder : Path
         It exists.
-    network : Module
-        Its state is written.
+    members : sequence of Module
+        Their states are written; the names of member i begin with ``i.``.
     config : TrainingConfig
         Its settings.
     record : mapping
-        ``name``, ``elements``, ``metrics`` and whatever else is to be kept.
+        ``name``, ``elements``, ``metrics``, ``members`` and whatever else is to be kept.
     """
     from safetensors.torch import save
 
@@ -211,7 +220,11 @@ def save_model(
     known = {"version": crystaltensor.__version__, **record}
     text = json.dumps(known, indent=1, ensure_ascii=False)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    state = {
+        f"{index}.{name}": tensor.contiguous()
+        for index, member in enumerate(members)
+        for name, tensor in member.state_dict().items()
+    }
     partial = folder / f"{WEIGHTS}.partial"
     partial.write_bytes(save(state))
     partial.replace(folder / WEIGHTS)

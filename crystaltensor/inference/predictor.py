@@ -1,4 +1,4 @@
-"""From weights and a crystal to a prediction."""
+"""From weights and crystals to predictions."""
 
 import os
 from typing import TYPE_CHECKING
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crystaltensor.crystals.crystal import SYMBOLS, Crystal
 from crystaltensor.crystals.io import as_crystal
-from crystaltensor.data.features import LAST_ELEMENT
-from crystaltensor.data.graphs import build_graph, collate, refuse_too_large
-from crystaltensor.errors import ElementError, ModelError, ResourceError
+from crystaltensor.data.graphs import collate
+from crystaltensor.errors import ModelError, ResourceError
+from crystaltensor.inference.finishing import Outline
+from crystaltensor.inference.inputs import Needs
 from crystaltensor.inference.models import (
     TrainedModel,
     describe_model,
@@ -20,30 +20,45 @@ from crystaltensor.inference.models import (
 from crystaltensor.inference.prediction import Prediction
 from crystaltensor.nn.devices import choose_device
 from crystaltensor.nn.presets import neighbourhood, network_config
-from crystaltensor.symmetry.forms import allowed_form
-from crystaltensor.symmetry.frames import frame_rotation
-from crystaltensor.symmetry.irreps import irrep_projectors
-from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
-from crystaltensor.symmetry.projection import project, why_forbidden
-from crystaltensor.symmetry.sites import project_site_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["Prediction", "Predictor", "load"]
+    from crystaltensor.inference.inputs import NetworkInput
+
+__all__ = ["Prediction", "Predictor", "load", "needs_of"]
+
+
+def needs_of(model: TrainedModel) -> Needs:
+    """Say what a model must be told of a crystal.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        From `describe_model`.
+
+    Returns
+    -------
+    Needs
+        The neighbours that it sees, and the tensor.
+    """
+    around = neighbourhood(network_config(model.config.network, model.row))
+    return Needs(frozenset([around]), frozenset([model.row.index_symmetry]))
 
 
 class Predictor:
-    """A trained network that takes crystals.
+    """A trained ensemble of networks that takes crystals.
 
     Parameters
     ----------
     model : TrainedModel
         What is known about it.
     network : Module
-        Maps a `GraphBatch` to tensors.
+        Maps a `GraphBatch` to tensors, one for each member, see `Ensemble`.
     device : str
         Where it runs: ``"cpu"`` or ``"cuda"``.
     """
@@ -54,7 +69,8 @@ class Predictor:
         self.model = model
         self.network = network.to(device)
         self.device = device
-        self.around = neighbourhood(network_config(model.config.network, model.row))
+        self.needs = needs_of(model)
+        (self.around,) = self.needs.neighbourhoods
 
     def predict(
         self,
@@ -96,27 +112,9 @@ class Predictor:
             If there is no such frame.
         """
         crystal = as_crystal(structure)
-        self.refuse_unfit(crystal)
+        self.needs.refuse_unfit(crystal)
         symmetry = find_symmetry(crystal, symprec=symprec)
         return self.predict_symmetric(symmetry, frame=frame, source=source)
-
-    def refuse_unfit(self, crystal: Crystal) -> None:
-        """Refuse a crystal that the model cannot treat, before anything is computed.
-
-        Parameters
-        ----------
-        crystal : Crystal
-            Any crystal.
-
-        Raises
-        ------
-        ElementError
-            If it holds an element that no model knows.
-        ResourceError
-            If it is too large for the memory.
-        """
-        refuse_unknown_elements(crystal)
-        refuse_too_large(crystal, self.around.cutoff)
 
     def predict_symmetric(
         self, symmetry: Symmetry, *, frame: str = "input", source: str | None = None
@@ -144,136 +142,90 @@ class Predictor:
         ConfigError
             If there is no such frame.
         """
-        crystal = symmetry.crystal
-        row = self.model.row
-        turn = frame_rotation(symmetry, frame)
-        group = turn @ symmetry.rotations @ turn.T
-        form = None  # tensors of atoms have no common one
-        if not row.per_atom:
-            form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
-        forbidden = None
-        if form is None or form.n_independent:
-            tensor, residual = self._allowed(crystal, symmetry)
-        else:
-            tensor, residual = np.zeros((3,) * row.rank), None
-            forbidden = why_forbidden(group, row.index_symmetry)
-        if frame != "input" and row.per_atom:
-            tensor = rotate(tensor, turn, rank=row.rank)
-        elif frame != "input":  # projected again, so that zeros are exactly zero
-            turned = rotate(tensor, turn)
-            tensor = project(turned, group, index_symmetry=row.index_symmetry)
-        return Prediction(
-            source=source,
-            crystal=crystal,
-            space_group={
-                "number": symmetry.number,
-                "symbol": symmetry.symbol,
-                "point_group": symmetry.point_group,
-                "symprec": symmetry.symprec,
-            },
-            row=row,
-            tensor=tensor,
-            components=None if form is None else form.values(tensor),
-            symmetry_residual=residual,
-            warnings=(*symmetry.warnings, *self._warnings(crystal, forbidden)),
-            model=self.model.identity(),
-            forbidden=forbidden,
-            frame=frame,
-            rotation=None if frame == "input" else turn,
-        )
+        described = self.needs.describe(symmetry)
+        return self.predict_described([described], frame=frame, sources=[source])[0]
 
-    def _allowed(
-        self, crystal: Crystal, symmetry: Symmetry
-    ) -> "tuple[NDArray[np.float64], float | None]":
-        """Run the network and project; tell which part of its output was lost."""
-        row = self.model.row
-        raw = self._run(crystal, symmetry)
-        if row.per_atom:
-            tensor = project_site_tensors(raw, symmetry, sum_rule=True)
-        else:
-            tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
-        norm = float(np.linalg.norm(raw))
-        return tensor, float(np.linalg.norm(raw - tensor)) / norm if norm else None
+    def predict_described(
+        self,
+        inputs: "Sequence[NetworkInput]",
+        *,
+        frame: str = "input",
+        sources: "Sequence[str | None] | None" = None,
+    ) -> list[Prediction]:
+        """Predict the tensors of several crystals in one pass.
+
+        Parameters
+        ----------
+        inputs : sequence of NetworkInput
+            From ``needs.describe``; those of several models joined will do.
+        frame : str
+            Frame of the tensors: ``"input"``, ``"ieee"`` or ``"standard"``.
+        sources : sequence of str or None, optional
+            Where the crystals are from; kept with the predictions.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of `inputs`; each to rounding what it would be alone.
+
+        Raises
+        ------
+        ResourceError
+            If the memory does not suffice.
+        ModelError
+            If the network returns numbers that are not finite for one of them.
+        ConfigError
+            If there is no such frame.
+        """
+        outlines = [Outline.of(self.model, each.symmetry, frame) for each in inputs]
+        asked = [
+            each
+            for each, outline in zip(inputs, outlines, strict=True)
+            if not outline.forbidden
+        ]
+        found = iter(self._run(asked) if asked else [])
+        return [
+            outline.finish(None if outline.forbidden else next(found), source)
+            for outline, source in zip(
+                outlines, sources or [None] * len(inputs), strict=True
+            )
+        ]
 
     @torch.no_grad()
-    def _run(self, crystal: Crystal, symmetry: Symmetry) -> "NDArray[np.float64]":
-        """Run the network on one crystal."""
-        irreps = irrep_projectors(symmetry.rotations, self.model.row.index_symmetry)
-        graph = build_graph(crystal, self.around, irreps)
+    def _run(self, inputs: "Sequence[NetworkInput]") -> "list[NDArray[np.float64]]":
+        """Run the networks; one array (n_members, ...) for each crystal."""
+        graphs = [each.graphs[self.around] for each in inputs]
         try:
-            batch = collate([graph], vector_dtype=torch.float64, device=self.device)
-            found = self.network(batch)
+            batch = collate(graphs, vector_dtype=torch.float64, device=self.device)
+            arrays = self.network(batch).cpu().double().numpy()
         except RuntimeError as error:
             if "memory" not in str(error).lower() and "alloc" not in str(error).lower():
                 raise
-            raise ResourceError(
-                f"{crystal.n_atoms} atoms with {len(graph.targets)} neighbours do not "
-                f"fit the memory of the {self.device}; use a smaller cell of the crystal"
-            ) from error
-        arrays: NDArray[np.float64] = found.cpu().double().numpy()
-        tensor = arrays if self.model.row.per_atom else arrays[0]
-        if not np.isfinite(tensor).all():
+            raise ResourceError(_too_large(inputs, self.device)) from error
+        if not np.isfinite(arrays).all():
             raise ModelError(
                 f"the network of {self.model.name!r} returns numbers that are not finite "
                 "for this crystal; atoms may be far too close to each other"
             )
-        return tensor
-
-    def _warnings(self, crystal: Crystal, forbidden: str | None) -> list[str]:
-        """Say what the model is worth, and for this crystal in particular."""
-        if forbidden:
-            return []  # that the tensor is zero is certain
-        warnings = []
-        strange = sorted(set(crystal.numbers.tolist()) - self.model.elements)
-        if strange:
-            names = ", ".join(SYMBOLS[number] for number in strange)
-            warnings.append(f"no training crystal contains {names}")
-        return warnings + worth(self.model)
+        if not self.model.row.per_atom:
+            return [arrays[:, index] for index in range(len(graphs))]
+        ends = np.cumsum([each.n_atoms for each in inputs])
+        return np.split(arrays, ends[:-1], axis=1)
 
 
-def worth(model: TrainedModel) -> list[str]:
-    """Say in one sentence how a model does on its test crystals.
-
-    Parameters
-    ----------
-    model : TrainedModel
-        With figures for a set ``"test"``.
-
-    Returns
-    -------
-    list of str
-        One sentence; none if the model does well.
-    """
-    test = model.metrics.get("test")
-    if not test or test["ewt_25"] >= 50:
-        return []
-    sentence = (
-        f"this model is a rough guide: on {test['n']} test crystals its mean error is "
-        f"{test['fnorm']:.3g} {model.row.unit}, where predicting zero gives "
-        f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
+def _too_large(inputs: "Sequence[NetworkInput]", device: str) -> str:
+    """Say which crystals do not fit into the memory, and what to do."""
+    n_atoms = sum(each.n_atoms for each in inputs)
+    n_edges = sum(each.n_edges for each in inputs)
+    way_out = (
+        "use a smaller cell of the crystal"
+        if len(inputs) == 1
+        else f"take fewer than {len(inputs)} crystals at once"
     )
-    return [sentence]
-
-
-def refuse_unknown_elements(crystal: Crystal) -> None:
-    """Refuse what no model can describe.
-
-    Parameters
-    ----------
-    crystal : Crystal
-        Any crystal.
-
-    Raises
-    ------
-    ElementError
-        If it holds an element beyond the last one that is described.
-    """
-    if crystal.numbers.max() > LAST_ELEMENT:
-        symbol = SYMBOLS[int(crystal.numbers.max())]
-        raise ElementError(
-            f"{symbol} is beyond {SYMBOLS[LAST_ELEMENT]} (Z = {LAST_ELEMENT}), "
-            "the last element the models describe"
-        )
+    return (
+        f"{n_atoms} atoms with {n_edges} neighbours do not fit the memory of the "
+        f"{device}; {way_out}"
+    )
 
 
 def load(model: str | os.PathLike[str], *, device: str = "auto") -> Predictor:

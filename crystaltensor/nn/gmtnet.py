@@ -123,16 +123,18 @@ class GMTNet(nn.Module):
         """Take the typical size of the output from labels (n, 3, ..., 3)."""
         self.link.calibrate(labels)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
+    def forward(self, batch: GraphBatch, bonds: Tensor | None = None) -> Tensor:
         """Return Cartesian tensors in the label's unit, one per crystal or per atom.
 
-        Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3).
+        Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3). The bond tensors may be
+        given where several networks share them.
         """
         scalars = self.embed(self.element_features[batch.numbers - 1])
         n_components = (self.config.l_max + 1) ** 2
         natural = scalars.new_zeros(n_components, *scalars.shape)
         pseudo = natural
-        bonds = self.bonds(batch)
+        if bonds is None:
+            bonds = self.bonds(batch)
         for layer in self.layers:
             scalars, natural, pseudo = layer(
                 scalars, natural, pseudo, bonds, batch.pair_atoms

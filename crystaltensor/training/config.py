@@ -71,6 +71,8 @@ class TrainingConfig:
         The same relative to what is not isotropic in the label, from the audit.
     seed
         Of the weights and of the order of the crystals.
+    members
+        Networks of the ensemble; member i is trained with the seed `seed` + i.
     epochs
         The learning rate falls to zero over this many.
     patience
@@ -107,6 +109,7 @@ class TrainingConfig:
     max_residual: float = 0.2
     max_residual_aniso: float = float("inf")
     seed: int = 0
+    members: int = 1
     epochs: int = 60
     patience: int = 20
     batch_size: int = 32
@@ -131,7 +134,7 @@ class TrainingConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")
-        for name in ("epochs", "patience", "batch_size", "threads"):
+        for name in ("members", "epochs", "patience", "batch_size", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
         if not self.symprec or not all(each > 0 for each in self.symprec):

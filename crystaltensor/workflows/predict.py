@@ -66,6 +66,7 @@ def predict(
 
     read = read_single(source, file_format=file_format)
 
+    from crystaltensor.inference.inputs import Needs
     from crystaltensor.inference.predictor import load
     from crystaltensor.symmetry.operations import find_symmetry
 
@@ -76,12 +77,12 @@ def predict(
                 f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
             )
     try:
+        needs = Needs.union(predictor.needs for predictor in predictors)
+        needs.refuse_unfit(read.crystal)
+        described = needs.describe(find_symmetry(read.crystal, symprec=symprec))
         for predictor in predictors:
-            predictor.refuse_unfit(read.crystal)
-        symmetry = find_symmetry(read.crystal, symprec=symprec)
-        for predictor in predictors:
-            found = predictor.predict_symmetric(
-                symmetry, frame=frame, source=read.source
+            (found,) = predictor.predict_described(
+                [described], frame=frame, sources=[read.source]
             )
             yield replace(found, warnings=(*read.warnings, *found.warnings))
     except CrystalTensorError as error:

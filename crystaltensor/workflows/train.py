@@ -1,7 +1,7 @@
 """Train a model: from data sets and settings to a folder that `predict` can use."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,30 @@ from crystaltensor.workflows.preparation import count_splits, prepare_data
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crystaltensor.data.datasets import PreparedData
     from crystaltensor.training.loop import EpochReport, Run
     from crystaltensor.workflows.preparation import Prepared
+
+    Metrics = dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class MemberBegins:
+    """The next network of an ensemble is trained.
+
+    Parameters
+    ----------
+    index : int
+        Which one, from 0.
+    n_members : int
+        How many there are.
+    """
+
+    index: int
+    n_members: int
 
 
 @dataclass(frozen=True)
@@ -44,8 +66,8 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     prepare_only: bool = False,
-) -> "Iterator[Prepared | EpochReport | Trained]":
-    """Train a model; the state after every epoch is on disk.
+) -> "Iterator[Prepared | MemberBegins | EpochReport | Trained]":
+    """Train a model, member by member; the state after every epoch is on disk.
 
     Under ``torchrun`` all processes train it together, and the first one reports.
 
@@ -67,8 +89,8 @@ def train(
 
     Yields
     ------
-    Prepared, EpochReport, Trained
-        Once, for every epoch, and at the end.
+    Prepared, MemberBegins, EpochReport, Trained
+        Once, for every member, for every epoch of each, and at the end.
 
     Raises
     ------
@@ -79,14 +101,12 @@ def train(
     """
     import torch
 
-    from crystaltensor.data.features import element_features
     from crystaltensor.nn.devices import choose_device
-    from crystaltensor.nn.presets import build_network, network_config
-    from crystaltensor.properties import tensor_property
     from crystaltensor.training import distributed
-    from crystaltensor.training.loop import CHECKPOINT, Run
+    from crystaltensor.training.loop import CHECKPOINT
 
-    if (out / CHECKPOINT).is_file() and not resume:
+    folders = member_folders(config, out)
+    if any((each / CHECKPOINT).is_file() for each in folders) and not resume:
         raise ConfigError(
             f"{out} holds a run already; go on with it by --resume, or choose another "
             "folder"
@@ -94,11 +114,12 @@ def train(
     torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
     device = distributed.join(choose_device(device))
+    first = distributed.is_first()
     try:
-        if not distributed.is_first():
+        if not first:
             distributed.wait()  # the first process prepares the data for all
         data, prepared = prepare_data(config, out, base=base)
-        if distributed.is_first():
+        if first:
             distributed.wait()
             yield prepared
         for split in ("train", "val"):
@@ -106,49 +127,99 @@ def train(
                 raise DataError(f"{config.data}: no crystal in the split {split!r}")
         if prepare_only:
             return
-        torch.manual_seed(config.seed)
-        row = tensor_property(config.property)
-        shape = network_config(config.network, row)
-        network = build_network(shape, element_features())
-        network.calibrate(torch.tensor(data.tensors[data.part("train")]))
-        run = Run(network, data, config, out, device=device)
-        for report in run.epochs():
-            if distributed.is_first():
-                yield report
-        if distributed.is_first():
-            yield _finish(run)
+        events = _train_members(config, data, out, device=device)
+        yield from (event for event in events if first)
     finally:
         distributed.leave()
 
 
-def _finish(run: "Run") -> Trained:
-    """Measure the best network and write it as a model."""
+def _train_members(
+    config: TrainingConfig, data: "PreparedData", out: Path, *, device: str
+) -> "Iterator[MemberBegins | EpochReport | Trained]":
+    """Train one member after the other; the first process writes the model."""
+    from crystaltensor.training import distributed
+
+    folders = member_folders(config, out)
+    runs = []
+    for index, folder in enumerate(folders):
+        yield MemberBegins(index, len(folders))
+        runs.append(_begin(config, index, data, folder, device=device))
+        yield from runs[-1].epochs()
+    if distributed.is_first():
+        yield _finish(runs, config, out)
+
+
+def member_folders(config: TrainingConfig, out: Path) -> list[Path]:
+    """Say where each member is trained: a single one where the model will be."""
+    if config.members == 1:
+        return [out]
+    return [out / f"member-{index}" for index in range(config.members)]
+
+
+def _begin(
+    config: TrainingConfig,
+    index: int,
+    data: "PreparedData",
+    folder: Path,
+    *,
+    device: str,
+) -> "Run":
+    """Make a member with fresh weights, or take up its run."""
+    import torch
+
+    from crystaltensor.data.features import element_features
+    from crystaltensor.nn.presets import build_network, network_config
+    from crystaltensor.properties import tensor_property
+    from crystaltensor.training.loop import Run
+
+    folder.mkdir(exist_ok=True)
+    alone = replace(config, seed=config.seed + index, members=1)
+    torch.manual_seed(alone.seed)
+    row = tensor_property(config.property)
+    network = build_network(network_config(config.network, row), element_features())
+    network.calibrate(torch.tensor(data.tensors[data.part("train")]))
+    return Run(network, data, alone, folder, device=device)
+
+
+def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
+    """Measure the best network of each run, and their mean, and write the model."""
     import torch
 
     from crystaltensor.inference.models import save_model
 
-    network = run.best_network()
-    chosen = run.data.part("train")
-    elements = {int(z) for i in chosen for z in run.data.graphs[i].numbers}
+    data = runs[0].data
+    networks = [run.best_network() for run in runs]
+    predicted = [
+        _predict(run, network) for run, network in zip(runs, networks, strict=True)
+    ]
+    elements = {int(z) for i in data.part("train") for z in data.graphs[i].numbers}
     record = {
-        "name": run.config.property,
+        "name": config.property,
         "elements": sorted(elements),
-        "n_parameters": sum(p.numel() for p in network.parameters()),
-        "counts": count_splits(run.data),
-        "best_epoch": run.best_epoch,
-        "epochs": run.epoch,
-        "seconds": round(run.seconds, 1),
-        "device": run.device,
+        "n_parameters": sum(p.numel() for p in networks[0].parameters()),
+        "counts": count_splits(data),
+        "device": runs[0].device,
         "torch": torch.__version__,
-        "data": run.data.key,
-        "metrics": evaluate(run, network),
+        "data": data.key,
+        "metrics": _measure(runs[0], _mean(predicted)),
+        "members": [
+            {
+                "seed": run.config.seed,
+                "best_epoch": run.best_epoch,
+                "epochs": run.epoch,
+                "seconds": round(run.seconds, 1),
+                "metrics": _measure(run, found),
+            }
+            for run, found in zip(runs, predicted, strict=True)
+        ],
     }
-    _draw(run)
+    for run in runs:
+        _draw(run)
     try:
-        save_model(run.folder, network, run.config, record)
+        save_model(out, networks, config, record)
     except ModuleNotFoundError:
-        return Trained(run.folder, record, written=False)
-    return Trained(run.folder, record, written=True)
+        return Trained(out, record, written=False)
+    return Trained(out, record, written=True)
 
 
 def _draw(run: "Run") -> None:
@@ -162,24 +233,44 @@ def _draw(run: "Run") -> None:
         draw_curves(run.folder / METRICS, run.folder / "curves.png", unit=unit)
 
 
-def evaluate(run: "Run", network: Any) -> dict[str, dict[str, object]]:  # noqa: ANN401
-    """Measure a network on validation and test crystals, plain and up to sign."""
-    from crystaltensor.training.loop import label_rows, predict_tensors
+def _predict(run: "Run", network: Any) -> "dict[str, NDArray[np.float64]]":  # noqa: ANN401
+    """Predict the validation and the test crystals."""
+    from crystaltensor.training.loop import predict_tensors
+
+    parts = {split: run.data.part(split) for split in ("val", "test")}
+    return {
+        split: predict_tensors(network, run.data, part, device=run.device)
+        for split, part in parts.items()
+        if len(part)
+    }
+
+
+def _mean(
+    predicted: "list[dict[str, NDArray[np.float64]]]",
+) -> "dict[str, NDArray[np.float64]]":
+    """Average the predictions of the members."""
+    import numpy as np
+
+    return {
+        split: np.mean([each[split] for each in predicted], axis=0)
+        for split in predicted[0]
+    }
+
+
+def _measure(run: "Run", predicted: "dict[str, NDArray[np.float64]]") -> "Metrics":
+    """Compare predictions with the labels, plain and up to sign."""
+    from crystaltensor.training.loop import label_rows
     from crystaltensor.training.metrics import measure
 
     metrics = {}
-    for split in ("val", "test"):
-        part = run.data.part(split)
-        if not len(part):
-            continue
-        predicted = predict_tensors(network, run.data, part, device=run.device)
-        rows = label_rows(run.data, part)
+    for split, found in predicted.items():
+        rows = label_rows(run.data, run.data.part(split))
         label, known = run.data.tensors[rows], run.sign_known.numpy()[rows]
-        metrics[split] = measure(predicted, label).as_dict()
+        metrics[split] = measure(found, label).as_dict()
         if not known.all():
-            up_to_sign = measure(predicted, label, up_to_sign=~known)
+            up_to_sign = measure(found, label, up_to_sign=~known)
             metrics[f"{split}, up to sign"] = up_to_sign.as_dict()
         if known.any() and not known.all():
-            certain = measure(predicted[known], label[known])
+            certain = measure(found[known], label[known])
             metrics[f"{split}, sign known"] = certain.as_dict()
     return metrics

@@ -1,6 +1,9 @@
 """Predictions of the shipped model: exact symmetry, frames, refusals, warnings."""
 
+import copy
+import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.crystals.io import to_ase, to_pymatgen
 from crystaltensor.data.datasets import TABLES, read_table
 from crystaltensor.errors import ConfigError, ElementError, ModelError, ResourceError
-from crystaltensor.inference.models import models_folder
+from crystaltensor.inference.inputs import Needs
+from crystaltensor.inference.models import models_folder, save_model
 from crystaltensor.inference.predictor import Predictor, load
 from crystaltensor.properties import PIEZO
 from crystaltensor.symmetry.notation import rotate
@@ -288,3 +292,42 @@ def test_weights_that_are_not_finite_are_told(wurtzite: Crystal) -> None:
         next(broken.network.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match="numbers that are not finite"):
         broken.predict(wurtzite)
+
+
+def test_batches_give_what_single_crystals_give(
+    wurtzite: Crystal, quartz: Crystal, silicon: Crystal, rock_salt: Crystal
+) -> None:
+    """To rounding, also for tensors of atoms; inputs survive the way to a process."""
+    crystals = [quartz, silicon, wurtzite, rock_salt]
+    predictors = [load(name, device="cpu") for name in ("piezo", "born-charges")]
+    needs = Needs.union(predictor.needs for predictor in predictors)
+    inputs = [needs.describe(find_symmetry(crystal)) for crystal in crystals]
+    inputs = pickle.loads(pickle.dumps(inputs))  # noqa: S301 - its own output
+    for predictor in predictors:
+        many = predictor.predict_described(inputs, sources=["a", "b", "c", "d"])
+        assert [found.source for found in many] == ["a", "b", "c", "d"]
+        for crystal, found in zip(crystals, many, strict=True):
+            alone = predictor.predict(crystal).tensor
+            size = np.abs(alone).max(initial=1e-3)
+            np.testing.assert_allclose(found.tensor, alone, atol=1e-6 * size)
+
+
+def test_an_ensemble_predicts_its_mean(wurtzite: Crystal, tmp_path: Path) -> None:
+    """Of members that differ; each has its part of the one file of weights."""
+    predictor = load("piezo", device="cpu")
+    first = predictor.network[0]
+    second = copy.deepcopy(first)
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.mul_(0.9)
+    config = dataclasses.replace(predictor.model.config, members=2)
+    record = json.loads((predictor.model.folder / "record.json").read_text())
+    tensors = []
+    for name, members in (("a", [first]), ("b", [second]), ("both", [first, second])):
+        folder = tmp_path / name
+        folder.mkdir()
+        chosen = dataclasses.replace(config, members=len(members))
+        save_model(folder, members, chosen, record)
+        tensors.append(load(folder, device="cpu").predict(wurtzite).tensor)
+    assert not np.allclose(tensors[0], tensors[1])
+    np.testing.assert_allclose(tensors[2], (tensors[0] + tensors[1]) / 2, atol=1e-7)

@@ -83,6 +83,27 @@ def test_a_run_makes_a_model_that_predicts(
     assert predictor.predict(read_crystal(crystal)).tensor.any()
 
 
+def test_an_ensemble_is_trained_member_by_member(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each as it would be alone with its seed, also when taken up between two."""
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    assert train(config, "--out", out, "--members", "2") == 0
+    assert "Member 2 of 2" in capsys.readouterr().err
+    assert train(config, "--out", alone, "--seed", "1") == 0
+    members, single = describe_model(out).members, describe_model(alone).members
+    assert [member["seed"] for member in members] == [0, 1]
+    assert members[1]["metrics"] == single[0]["metrics"]
+    assert describe_model(out).metrics != members[0]["metrics"]
+    before = (out / "weights.safetensors").read_bytes()
+    (out / "weights.safetensors").unlink()
+    for path in (out / "member-1").iterdir():
+        path.unlink()
+    assert train(config, "--out", out, "--members", "2") == 1
+    assert train(config, "--out", out, "--members", "2", "--resume") == 0
+    assert (out / "weights.safetensors").read_bytes() == before
+
+
 def test_nothing_is_overwritten(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

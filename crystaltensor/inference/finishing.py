@@ -1,0 +1,167 @@
+"""From the numbers of networks to predictions that are exactly symmetric."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystaltensor.crystals.crystal import SYMBOLS
+from crystaltensor.inference.prediction import Prediction
+from crystaltensor.symmetry.forms import AllowedForm, allowed_form
+from crystaltensor.symmetry.frames import frame_rotation
+from crystaltensor.symmetry.notation import rotate
+from crystaltensor.symmetry.projection import project, why_forbidden
+from crystaltensor.symmetry.sites import project_site_tensors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.inference.models import TrainedModel
+    from crystaltensor.symmetry.operations import Symmetry
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What is known of a prediction before a network has run.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        The model.
+    symmetry : Symmetry
+        Of the crystal.
+    frame : str
+        Of the tensor: ``"input"``, ``"ieee"`` or ``"standard"``.
+    """
+
+    model: "TrainedModel"
+    symmetry: "Symmetry"
+    frame: str
+    turn: "Floats"
+    group: "Floats"
+    form: AllowedForm | None
+
+    @classmethod
+    def of(cls, model: "TrainedModel", symmetry: "Symmetry", frame: str) -> "Outline":
+        """Find the axes of the tensor and its form.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such frame.
+        """
+        row = model.row
+        turn = frame_rotation(symmetry, frame)
+        group = turn @ symmetry.rotations @ turn.T
+        form = None  # tensors of atoms have no common one
+        if not row.per_atom:
+            form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
+        return cls(model, symmetry, frame, turn, group, form)
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the crystal has no such tensor: no network is asked then."""
+        return self.form is not None and not self.form.n_independent
+
+    def finish(self, raw: "Floats | None", source: str | None) -> Prediction:
+        """Make the prediction.
+
+        Parameters
+        ----------
+        raw : ndarray, shape (n_members, 3, ..., 3) or (n_members, n_atoms, 3, ..., 3)
+            What the members of the ensemble return, in the frame of the crystal; None
+            if the tensor is forbidden.
+        source : str or None
+            Where the crystal is from.
+
+        Returns
+        -------
+        Prediction
+            The mean of the members, projected.
+        """
+        row, symmetry = self.model.row, self.symmetry
+        residual = reason = None
+        if raw is None:
+            tensor = np.zeros((3,) * row.rank)
+            reason = why_forbidden(self.group, row.index_symmetry)
+        else:
+            tensor, residual = self._allowed(raw.mean(axis=0))
+        return Prediction(
+            source=source,
+            crystal=symmetry.crystal,
+            space_group={
+                "number": symmetry.number,
+                "symbol": symmetry.symbol,
+                "point_group": symmetry.point_group,
+                "symprec": symmetry.symprec,
+            },
+            row=row,
+            tensor=tensor,
+            components=None if self.form is None else self.form.values(tensor),
+            symmetry_residual=residual,
+            warnings=(
+                *symmetry.warnings,
+                *_warnings(self.model, symmetry.crystal, forbidden=raw is None),
+            ),
+            model=self.model.identity(),
+            forbidden=reason,
+            frame=self.frame,
+            rotation=None if self.frame == "input" else self.turn,
+        )
+
+    def _allowed(self, raw: "Floats") -> "tuple[Floats, float | None]":
+        """Project and turn; tell which part of the network's output was lost."""
+        row, symmetry = self.model.row, self.symmetry
+        if row.per_atom:
+            tensor = project_site_tensors(raw, symmetry, sum_rule=True)
+        else:
+            tensor = project(raw, symmetry.rotations, index_symmetry=row.index_symmetry)
+        norm = float(np.linalg.norm(raw))
+        residual = float(np.linalg.norm(raw - tensor)) / norm if norm else None
+        if self.frame != "input" and row.per_atom:
+            tensor = rotate(tensor, self.turn, rank=row.rank)
+        elif self.frame != "input":  # projected again, so that zeros are exactly zero
+            turned = rotate(tensor, self.turn)
+            tensor = project(turned, self.group, index_symmetry=row.index_symmetry)
+        return tensor, residual
+
+
+def _warnings(
+    model: "TrainedModel", crystal: "Crystal", *, forbidden: bool
+) -> list[str]:
+    """Say what the model is worth, and for this crystal in particular."""
+    if forbidden:
+        return []  # that the tensor is zero is certain
+    warnings = []
+    strange = sorted(set(crystal.numbers.tolist()) - model.elements)
+    if strange:
+        names = ", ".join(SYMBOLS[number] for number in strange)
+        warnings.append(f"no training crystal contains {names}")
+    return warnings + worth(model)
+
+
+def worth(model: "TrainedModel") -> list[str]:
+    """Say in one sentence how a model does on its test crystals.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        With figures for a set ``"test"``.
+
+    Returns
+    -------
+    list of str
+        One sentence; none if the model does well.
+    """
+    test = model.metrics.get("test")
+    if not test or test["ewt_25"] >= 50:
+        return []
+    sentence = (
+        f"this model is a rough guide: on {test['n']} test crystals its mean error is "
+        f"{test['fnorm']:.3g} {model.row.unit}, where predicting zero gives "
+        f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
+    )
+    return [sentence]
