@@ -14,6 +14,7 @@ COMMANDS = {
     "symmetrize": "Say what symmetry allows of a tensor, and project it.",
     "train": "Train a model on a data set.",
     "featurize": "Sum pair potentials over all periodic images.",
+    "models": "List the models that are installed, or compare some.",
 }
 """Name to one line of help; each lives in a module of its name."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import crystaltensor
 from crystaltensor.errors import ConfigError, ModelError
-from crystaltensor.properties import TensorProperty, tensor_property
+from crystaltensor.properties import TensorProperty, find_property
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class TrainedModel:
         How it was trained.
     elements : frozenset of int
         Atomic numbers that occur in its training crystals.
+    counts : mapping
+        Name of a split to the number of its crystals.
     metrics : mapping
         Name of a set of crystals to the figures of the ensemble's mean, see
         `TensorMetrics`.
@@ -55,6 +57,7 @@ class TrainedModel:
     row: TensorProperty
     config: TrainingConfig
     elements: frozenset[int]
+    counts: "Mapping[str, int]"
     metrics: "Mapping[str, Mapping[str, Any]]"
     members: "tuple[Mapping[str, Any], ...]"
     folder: Path
@@ -101,7 +104,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     if (folder / WEIGHTS).is_file():
         return folder
     try:
-        row = tensor_property(str(model))
+        row = find_property(str(model))
     except ConfigError:
         if folder.is_dir():
             message = f"{folder}: no model in this folder ({WEIGHTS} is missing)"
@@ -145,9 +148,10 @@ def describe_model(folder: Path) -> TrainedModel:
             name=str(record["name"]),
             version=str(record["version"]),
             sha256=digest,
-            row=tensor_property(config.property),
+            row=find_property(config.property),
             config=config,
             elements=frozenset(int(number) for number in record["elements"]),
+            counts=dict(record.get("counts", {})),
             metrics=dict(record["metrics"]),
             members=tuple(dict(member) for member in record["members"]),
             folder=folder,
