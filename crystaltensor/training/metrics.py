@@ -51,6 +51,66 @@ class TensorMetrics:
         return asdict(self)
 
 
+@dataclass(frozen=True, eq=False)
+class TensorErrors:
+    """Errors tensor by tensor, from which all figures follow.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (n,)
+        Frobenius norms of the errors, in the unit of the property.
+    norms : ndarray, shape (n,)
+        Frobenius norms of the labels.
+    relative : ndarray, shape (n,)
+        Errors over norms; infinite for a label that is zero.
+    cosines : ndarray, shape (n,)
+        Of the angles between prediction and label.
+    absolute : ndarray, shape (n,)
+        Mean absolute errors of the components.
+    """
+
+    errors: "Array"
+    norms: "Array"
+    relative: "Array"
+    cosines: "Array"
+    absolute: "Array"
+
+
+def tensor_errors(
+    predicted: "Array", label: "Array", *, up_to_sign: "NDArray[np.bool_] | None" = None
+) -> TensorErrors:
+    """Compare predictions with labels, one by one.
+
+    Parameters
+    ----------
+    predicted, label : ndarray, shape (n, ...)
+        In one unit and one frame.
+    up_to_sign : ndarray of bool, shape (n,), optional
+        Crystals for which the sign of the label is a convention.
+
+    Returns
+    -------
+    TensorErrors
+        In the order given.
+    """
+    flat_predicted = predicted.reshape(len(predicted), -1).copy()
+    flat_label = label.reshape(len(label), -1)
+    products = (flat_predicted * flat_label).sum(axis=1)
+    if up_to_sign is not None:
+        flip = up_to_sign & (products < 0)
+        flat_predicted[flip] *= -1
+        products[flip] *= -1
+    errors = np.linalg.norm(flat_predicted - flat_label, axis=1)
+    norms = np.linalg.norm(flat_label, axis=1)
+    sizes = np.linalg.norm(flat_predicted, axis=1) * norms
+    relative = np.divide(
+        errors, norms, out=np.full_like(errors, np.inf), where=norms > 0
+    )
+    cosines = np.divide(products, sizes, out=np.zeros_like(errors), where=sizes > 0)
+    absolute = np.abs(flat_predicted - flat_label).mean(axis=1)
+    return TensorErrors(errors, norms, relative, cosines, absolute)
+
+
 def measure(
     predicted: "Array", label: "Array", *, up_to_sign: "NDArray[np.bool_] | None" = None
 ) -> TensorMetrics:
@@ -68,31 +128,19 @@ def measure(
     TensorMetrics
         The bootstrap draws 2,000 samples with a fixed seed.
     """
-    flat_predicted = predicted.reshape(len(predicted), -1).copy()
-    flat_label = label.reshape(len(label), -1)
-    products = (flat_predicted * flat_label).sum(axis=1)
-    if up_to_sign is not None:
-        flip = up_to_sign & (products < 0)
-        flat_predicted[flip] *= -1
-        products[flip] *= -1
-    errors = np.linalg.norm(flat_predicted - flat_label, axis=1)
-    norms = np.linalg.norm(flat_label, axis=1)
-    sizes = np.linalg.norm(flat_predicted, axis=1) * norms
-    relative = np.divide(
-        errors, norms, out=np.full_like(errors, np.inf), where=norms > 0
-    )
-    cosine = np.divide(products, sizes, out=np.zeros_like(errors), where=sizes > 0)
+    found = tensor_errors(predicted, label, up_to_sign=up_to_sign)
+    errors, relative = found.errors, found.relative
     drawn = np.random.default_rng(0).integers(len(errors), size=(2000, len(errors)))
     low, high = np.percentile(errors[drawn].mean(axis=1), [2.5, 97.5])
     return TensorMetrics(
         n=len(errors),
         fnorm=float(errors.mean()),
         fnorm_interval=(float(low), float(high)),
-        zero_fnorm=float(norms.mean()),
+        zero_fnorm=float(found.norms.mean()),
         ewt_25=float(100 * (relative < 0.25).mean()),
         ewt_10=float(100 * (relative < 0.10).mean()),
         ewt_5=float(100 * (relative < 0.05).mean()),
         median_relative=float(np.median(relative)),
-        median_cosine=float(np.median(cosine)),
-        mae=float(np.abs(flat_predicted - flat_label).mean()),
+        median_cosine=float(np.median(found.cosines)),
+        mae=float(found.absolute.mean()),
     )
