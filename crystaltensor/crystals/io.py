@@ -197,6 +197,8 @@ def _items(source: Source, file_format: str | None) -> Iterator[tuple[str, Item]
         if isinstance(item, CrystalTensorError):  # the file broke off before it
             raise _named(name, item)
         raise FormatError(f"{name}: there is no structure #{index} (they count from 0)")
+    if item is None:
+        yield name, _named(name, FormatError("holds no structure"))
     for _, one in held:
         yield name, _prefixed(name, one)
 
