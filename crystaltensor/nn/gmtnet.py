@@ -10,6 +10,7 @@ continuous in the positions and the same for every cell of a crystal.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from crystaltensor.errors import ConfigError
@@ -17,6 +18,7 @@ from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.nn.heads import SiteHead, TensorHead
 from crystaltensor.nn.layers import BondTensors, Convolution
 from crystaltensor.nn.links import make_link
+from crystaltensor.nn.pairs import cut_into_blocks
 
 
 @dataclass(frozen=True)
@@ -129,15 +131,22 @@ class GMTNet(nn.Module):
         Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3). The bond tensors may be
         given where several networks share them.
         """
-        scalars = self.embed(self.element_features[batch.numbers - 1])
+        if bonds is None:
+            bonds = self.bonds(batch)
+        blocks, order = cut_into_blocks(batch, bonds)
+        scalars = self.embed(self.element_features[batch.numbers[order] - 1])
         n_components = (self.config.l_max + 1) ** 2
         natural = scalars.new_zeros(n_components, *scalars.shape)
         pseudo = natural
-        if bonds is None:
-            bonds = self.bonds(batch)
         for layer in self.layers:
-            scalars, natural, pseudo = layer(
-                scalars, natural, pseudo, bonds, batch.pair_atoms
+            scalars, natural, pseudo = layer(scalars, natural, pseudo, blocks)
+        places = torch.argsort(order)
+        tensors: Tensor = self.link(
+            self.head(
+                scalars.index_select(0, places),
+                natural.index_select(1, places),
+                pseudo.index_select(1, places),
+                batch,
             )
-        tensors: Tensor = self.link(self.head(scalars, natural, pseudo, batch))
+        )
         return tensors

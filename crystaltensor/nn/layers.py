@@ -10,6 +10,7 @@ from crystaltensor.nn.angular import (
     degree_sizes,
 )
 from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.nn.pairs import Block, sources
 from crystaltensor.nn.radial import SmoothBessel
 
 
@@ -116,20 +117,19 @@ class Convolution(nn.Module):
         scalars: Tensor,
         natural: Tensor,
         pseudo: Tensor,
-        bonds: Tensor,
-        pairs: Tensor,
+        blocks: list[Block],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Map scalars (n, c) and features ((l_max + 1)², n, c) to new ones."""
         normed = self.norm(scalars)
-        density = bounded(self.gather(self._gather(self.send(normed), bonds, pairs)))
+        density = bounded(self.gather(self._gather(self.send(normed), blocks)))
         weights = self._per_component(self.receive(normed))
         left = self.left(density) * (1 + weights[0])
         right = self.right(density) * (1 + weights[1])
         if self.first:
             new_natural, new_pseudo = self.couple(left, right)
         else:
-            right = right + self.carry(self._carry(natural, bonds, pairs)) + natural
-            other = self.carry_pseudo(self._carry(pseudo, bonds, pairs)) + pseudo
+            right = right + self.carry(self._carry(natural, blocks)) + natural
+            other = self.carry_pseudo(self._carry(pseudo, blocks)) + pseudo
             even, odd = self.couple(left, right)
             even_pseudo, odd_pseudo = self.couple_pseudo(left, other)
             new_natural, new_pseudo = even + odd_pseudo, odd + even_pseudo
@@ -145,13 +145,21 @@ class Convolution(nn.Module):
         split = values.view(len(values), 2, n_degrees, -1).permute(1, 2, 0, 3)
         return split[:, self.degree_of]
 
-    def _gather(self, sent: Tensor, bonds: Tensor, pairs: Tensor) -> Tensor:
+    def _gather(self, sent: Tensor, blocks: list[Block]) -> Tensor:
         """Sum bond tensors times scalars of the neighbours."""
-        n, c = sent.shape
-        gathered = bonds.transpose(1, 2) @ sent[pairs]  # (n, (l_max + 1)² * k, c)
-        return gathered.view(n, -1, self.n_radial * c).transpose(0, 1)
+        gathered = [
+            bonds.transpose(1, 2) @ sources(sent, pairs) for pairs, bonds in blocks
+        ]  # (n, (l_max + 1)² * k, c)
+        width = self.n_radial * sent.shape[1]
+        return torch.cat(gathered).view(len(sent), -1, width).transpose(0, 1)
 
-    def _carry(self, features: Tensor, bonds: Tensor, pairs: Tensor) -> Tensor:
+    def _carry(self, features: Tensor, blocks: list[Block]) -> Tensor:
         """Sum radial functions times features of the neighbours."""
-        radial = bonds[:, :, : self.n_radial].transpose(1, 2)  # (n, k, slots)
-        return (radial @ features[:, pairs]).flatten(2)  # ((l_max + 1)², n, k * c)
+        n_components, n, c = features.shape
+        flat = features.transpose(0, 1).reshape(n, -1)
+        carried = [
+            bonds[:, :, : self.n_radial].transpose(1, 2) @ sources(flat, pairs)
+            for pairs, bonds in blocks
+        ]  # (n, k, (l_max + 1)² * c)
+        split = torch.cat(carried).view(n, self.n_radial, n_components, c)
+        return split.permute(2, 0, 1, 3).reshape(n_components, n, -1)
