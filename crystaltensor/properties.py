@@ -1,5 +1,6 @@
 """The properties the tool knows: one row each, and nothing else differs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crystaltensor.errors import ConfigError
@@ -8,7 +9,7 @@ from crystaltensor.settings import suggestion
 
 @dataclass(frozen=True)
 class TensorProperty:
-    """A tensor property of crystals.
+    """A property of crystals: a tensor, or a scalar, which is one of rank 0.
 
     Parameters
     ----------
@@ -19,7 +20,8 @@ class TensorProperty:
     symbol
         Of one component, without its indices.
     index_symmetry
-        Equal index orders, such as ``"ijk=ikj"``; its first term gives the rank.
+        Equal index orders, such as ``"ijk=ikj"``; its first term gives the rank. Empty
+        for a scalar.
     parity
         ``"even"`` or ``"odd"`` under inversion.
     unit
@@ -31,6 +33,11 @@ class TensorProperty:
         matrix for rank 4); None if they may have any sign.
     per_atom
         Whether there is one tensor for each atom.
+    logarithmic
+        Whether its decadic logarithm is learnt, so that errors are relative ones; the
+        values must be positive.
+    caution
+        What every reader of a prediction must know.
     """
 
     name: str
@@ -43,11 +50,18 @@ class TensorProperty:
     label: str
     lower_bound: float | None = None
     per_atom: bool = False
+    logarithmic: bool = False
+    caution: str = ""
 
     @property
     def rank(self) -> int:
-        """Number of Cartesian indices."""
-        return len(self.index_symmetry.split("=")[0])
+        """Number of Cartesian indices; 0 for a scalar."""
+        return len(self.index_symmetry.split("=", maxsplit=1)[0])
+
+    @property
+    def learnt_unit(self) -> str:
+        """Unit of what is learnt, and of the figures of a training."""
+        return f"log10({self.unit})" if self.logarithmic else self.unit
 
 
 DIELECTRIC = TensorProperty(
@@ -105,7 +119,78 @@ BORN_CHARGES = TensorProperty(
     per_atom=True,
 )
 
+FORMATION_ENERGY = TensorProperty(
+    name="formation-energy",
+    aliases=("e-form",),
+    title="formation energy E_f",
+    symbol="E_f",
+    index_symmetry="",
+    parity="even",
+    unit="eV/atom",
+    label="formation_energy_per_atom_eV",
+)
+BULK_MODULUS = TensorProperty(
+    name="bulk-modulus",
+    aliases=("k-vrh",),
+    title="bulk modulus K",
+    symbol="K",
+    index_symmetry="",
+    parity="even",
+    unit="GPa",
+    label="K_VRH_GPa",
+    lower_bound=0.0,
+    logarithmic=True,
+)
+SHEAR_MODULUS = TensorProperty(
+    name="shear-modulus",
+    aliases=("g-vrh",),
+    title="shear modulus G",
+    symbol="G",
+    index_symmetry="",
+    parity="even",
+    unit="GPa",
+    label="G_VRH_GPa",
+    lower_bound=0.0,
+    logarithmic=True,
+)
+BAND_GAP = TensorProperty(
+    name="band-gap",
+    aliases=("gap",),
+    title="band gap E_g",
+    symbol="E_g",
+    index_symmetry="",
+    parity="even",
+    unit="eV",
+    label="band_gap_eV",
+    lower_bound=0.0,
+    caution="the model has seen semiconductors and insulators only, and does not tell a "
+    "metal; PBE gaps are too small by about a third",
+)
+
 TENSORS = (DIELECTRIC, DIELECTRIC_TOTAL, PIEZO, ELASTIC, BORN_CHARGES)
+SCALARS = (FORMATION_ENERGY, BULK_MODULUS, SHEAR_MODULUS, BAND_GAP)
+PROPERTIES = (*TENSORS, *SCALARS)
+
+
+def find_property(name: str) -> TensorProperty:
+    """Find a property, a tensor or a scalar, by its name or an alias.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"piezo"`` or ``"band-gap"``.
+
+    Returns
+    -------
+    TensorProperty
+        The row of that name.
+
+    Raises
+    ------
+    ConfigError
+        If no property is called that.
+    """
+    return _find(name, PROPERTIES)
 
 
 def tensor_property(name: str) -> TensorProperty:
@@ -124,10 +209,19 @@ def tensor_property(name: str) -> TensorProperty:
     Raises
     ------
     ConfigError
-        If no property is called that.
+        If no tensor property is called that.
     """
-    known = {alias: row for row in TENSORS for alias in (row.name, *row.aliases)}
+    if any(name in {row.name, *row.aliases} for row in SCALARS):
+        raise ConfigError(
+            f"{name} is a scalar: there is no tensor of it that symmetry could restrict"
+        )
+    return _find(name, TENSORS)
+
+
+def _find(name: str, rows: Iterable[TensorProperty]) -> TensorProperty:
+    """Look up a name among rows."""
+    known = {alias: row for row in rows for alias in (row.name, *row.aliases)}
     if name in known:
         return known[name]
-    names = [row.name for row in TENSORS]
+    names = list(dict.fromkeys(row.name for row in known.values()))
     raise ConfigError(f"unknown property {name!r}; {suggestion(name, names)}")

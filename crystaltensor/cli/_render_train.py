@@ -17,12 +17,13 @@ from rich.progress import (
 
 from crystaltensor.cli._render import unit_of
 from crystaltensor.cli._render_audit import summary
-from crystaltensor.properties import tensor_property
+from crystaltensor.properties import find_property
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from crystaltensor.data.datasets import Dropped
+    from crystaltensor.properties import TensorProperty
     from crystaltensor.training.config import TrainingConfig
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.preparation import Audited, Prepared
@@ -44,7 +45,7 @@ def training(
     from crystaltensor.workflows.train import MemberBegins, Trained
 
     console = Console(highlight=False, stderr=True)
-    unit = unit_of(tensor_property(config.property).unit)
+    row = find_property(config.property)
     columns = (
         TextColumn("epoch"),
         MofNCompleteColumn(),
@@ -65,13 +66,13 @@ def training(
                     console.print(f"Member {event.index + 1} of {event.n_members}")
             elif isinstance(event, EpochReport):
                 if quiet:
-                    console.print(_line(event, unit))
+                    console.print(_line(event, row))
                 progress.update(
-                    task, completed=event.epoch, description=_line(event, unit)
+                    task, completed=event.epoch, description=_line(event, row)
                 )
             elif isinstance(event, Trained):
                 progress.update(task, visible=False)
-                _trained(console, event, unit)
+                _trained(console, event, row)
 
 
 def audited(event: "Audited") -> None:
@@ -81,12 +82,13 @@ def audited(event: "Audited") -> None:
     _left_out(console, event.unread)
 
 
-def _line(report: "EpochReport", unit: str) -> str:
+def _line(report: "EpochReport", row: "TensorProperty") -> str:
     """Sum up an epoch."""
+    unit = unit_of(row.learnt_unit)
     best = " (best)" if report.best else ""
     return (
         f"{report.epoch}: loss {report.train_loss:.4g}, validation error "
-        f"{report.val_fnorm:.4g}{unit}{best}, zero tensor {report.val_zero:.4g}"
+        f"{report.val_fnorm:.4g}{unit}{best}, {_nothing(row)} {report.val_zero:.4g}"
     )
 
 
@@ -108,7 +110,7 @@ def _left_out(console: Console, rows: "Sequence[Dropped]") -> None:
         console.print(f"  left out {count}: {escape(reason)}")
 
 
-def _trained(console: Console, event: "Trained", unit: str) -> None:
+def _trained(console: Console, event: "Trained", row: "TensorProperty") -> None:
     """Show the figures of the model."""
     record = event.record
     several = len(record["members"]) > 1
@@ -119,19 +121,26 @@ def _trained(console: Console, event: "Trained", unit: str) -> None:
             f"{member['epochs']}, {member['seconds']:.0f} s"
         )
         for name, figures in member["metrics"].items() if several else ():
-            console.print(f"  {name}: {_figures(figures, unit)}")
+            console.print(f"  {name}: {_figures(figures, row)}")
     for name, figures in record["metrics"].items():
-        console.print(f"{name}: {_figures(figures, unit)}")
+        console.print(f"{name}: {_figures(figures, row)}")
     if event.written:
         console.print(f"Model in {event.folder}")
     else:
         console.print(RESUME_ELSEWHERE.format(folder=event.folder))
 
 
-def _figures(figures: "Mapping[str, float]", unit: str) -> str:
+def _figures(figures: "Mapping[str, float]", row: "TensorProperty") -> str:
     """Write the figures of one set of crystals."""
+    kind = "Fnorm" if row.rank else "mean absolute error"
     return (
-        f"Fnorm {figures['fnorm']:.4g}{unit} (zero tensor {figures['zero_fnorm']:.4g}), "
+        f"{kind} {figures['fnorm']:.4g}{unit_of(row.learnt_unit)} "
+        f"({_nothing(row)} {figures['zero_fnorm']:.4g}), "
         f"within 25/10/5 %: {figures['ewt_25']:.1f}/{figures['ewt_10']:.1f}/"
         f"{figures['ewt_5']:.1f} %, {figures['n']} crystals"
     )
+
+
+def _nothing(row: "TensorProperty") -> str:
+    """Name the prediction of someone who knows nothing."""
+    return "zero tensor" if row.rank else "training mean"

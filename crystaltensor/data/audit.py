@@ -244,7 +244,7 @@ def _fit_notes(examined: Examined, votes: "Counter[str]") -> dict[str, str]:
 
 def _lowest(labelled: "LabelledCrystal", row: "TensorProperty") -> float | None:
     """Give the smallest eigenvalue of a label that has a lower bound."""
-    if row.lower_bound is None:
+    if row.lower_bound is None or not row.rank:
         return None
     matrix = labelled.tensor
     if row.rank == 4:
@@ -274,8 +274,9 @@ def _outliers(norms: "Floats", row: "TensorProperty") -> dict[int, str]:
     middle = np.median(logs[positive])
     spread = _SIGMA * np.median(np.abs(logs[positive] - middle))
     far = (logs - middle) / max(spread, 0.05)
-    # Odd tensors come as small as one likes, even ones do not.
-    wrong = far > _FAR if row.parity == "odd" else np.abs(far) > _FAR
+    # Odd tensors and energies come as small as one likes, others do not.
+    small = row.parity == "odd" or (not row.rank and not row.logarithmic)
+    wrong = far > _FAR if small else np.abs(far) > _FAR
     return {
         int(place): f"‖{row.symbol}‖ = {norms[place]:.4g} where half of all are "
         f"{'above' if far[place] < 0 else 'below'} {10**middle:.3g}"

@@ -1,4 +1,4 @@
-"""Tensors whose components are spread over the columns of a table."""
+"""Labels whose components are spread over the columns of a table."""
 
 import re
 from collections import Counter
@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from crystaltensor.data.labels import ORDERS, VOIGT_SHAPES
+from crystaltensor.data.labels import (
+    ORDERS,
+    VOIGT_SHAPES,
+    known_columns,
+    scalar_from_value,
+)
 from crystaltensor.errors import DataError
 from crystaltensor.symmetry.notation import VOIGT_PAIRS, from_voigt
 
@@ -43,6 +48,45 @@ class Place(NamedTuple):
 
     numbers: tuple[int, ...]
     counted: bool
+
+
+WHOLE = Place((), counted=False)
+"""The place of a scalar: it is all there is."""
+
+
+def scalar_column(header: "Sequence[str]", row: "TensorProperty", column: str) -> int:
+    """Find the column that holds a scalar.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of all columns; the first one names the crystals.
+    row : TensorProperty
+        Which scalar is looked for.
+    column : str
+        Its column; empty to look for the known names, or the only one there is.
+
+    Returns
+    -------
+    int
+        Which it is.
+
+    Raises
+    ------
+    DataError
+        If there is none, or no telling which.
+    """
+    names = [name.strip() for name in header]
+    for known in known_columns(row, column):
+        if known.name in names:
+            return names.index(known.name)
+    others = [at for at, name in enumerate(names) if at and name.lower() != "split"]
+    if len(others) == 1 and not column:
+        return others[0]
+    looked = ", ".join(known.name for known in known_columns(row, column))
+    raise DataError(
+        f"no column {looked}; name the one that holds {row.name} by the setting 'column'"
+    )
 
 
 def tensor_columns(header: "Sequence[str]", row: "TensorProperty") -> dict[int, Place]:
@@ -153,6 +197,8 @@ def tensor_from_columns(
     DataError
         If a number is not finite, or their count fits no form.
     """
+    if not row.rank:
+        return _scalar(numbers, row)
     given = np.array(numbers, dtype=np.float64)
     if not np.isfinite(given).all():
         raise DataError("a component is not finite")
@@ -165,6 +211,16 @@ def tensor_from_columns(
             total[one] += number  # both xy and yx may be given
             count[one] += 1
     return from_voigt(total / count, row.rank)
+
+
+def _scalar(numbers: "Sequence[float]", row: "TensorProperty") -> "Floats":
+    """Take the one number there must be."""
+    if len(numbers) != 1:
+        raise DataError(
+            f"{len(numbers)} numbers are not one {row.name}: without a header, one number "
+            "follows the first column"
+        )
+    return scalar_from_value(numbers[0], row)
 
 
 def _in_our_order(place: Place, rank: int, order: str) -> tuple[int, ...]:

@@ -41,6 +41,8 @@ class CrystalGraph:
         From target to source, in Å.
     projectors : dict
         ``(degree, pseudo)`` to a matrix, shape (2 * degree + 1, 2 * degree + 1).
+    sums : ndarray, shape (n_potentials, n_atoms, n_atoms), optional
+        Sums of potentials over the images of each pair of atoms.
     """
 
     numbers: "NDArray[np.int64]"
@@ -49,6 +51,7 @@ class CrystalGraph:
     sources: "NDArray[np.int64]"
     vectors: "NDArray[np.float64]"
     projectors: "Mapping[tuple[int, bool], NDArray[np.float64]]"
+    sums: "NDArray[np.float64] | None" = None
 
 
 def neighbours(
@@ -206,6 +209,8 @@ def build_graph(
     crystal: "Crystal",
     around: "Neighbourhood",
     projectors: "Mapping[tuple[int, bool], NDArray[np.float64]]",
+    *,
+    sums: "NDArray[np.float64] | None" = None,
 ) -> CrystalGraph:
     """Make the graph of a crystal.
 
@@ -218,6 +223,8 @@ def build_graph(
     projectors : mapping
         Means over the point group of the matrices of the irreducible tensors that the
         network predicts.
+    sums : ndarray, shape (n_potentials, n_atoms, n_atoms), optional
+        From `potential_sums`, if there are potentials around.
 
     Returns
     -------
@@ -233,7 +240,7 @@ def build_graph(
         found = neighbours(crystal, around.cutoff)
     else:
         found = nearest_neighbours(crystal, around.n_nearest, start=around.cutoff)
-    return CrystalGraph(crystal.numbers, crystal.volume, *found, projectors)
+    return CrystalGraph(crystal.numbers, crystal.volume, *found, projectors, sums)
 
 
 def collate(
@@ -289,7 +296,21 @@ def collate(
             kind: real(np.stack([graph.projectors[kind] for graph in graphs]))
             for kind in graphs[0].projectors
         },
+        sums=real(_padded_sums(graphs)) if graphs[0].sums is not None else None,
     )
+
+
+def _padded_sums(graphs: "Sequence[CrystalGraph]") -> "NDArray[np.float64]":
+    """Put sums below each other, shape (n_atoms, n_potentials, n_largest)."""
+    found = [graph.sums for graph in graphs if graph.sums is not None]
+    largest = max(sums.shape[1] for sums in found)
+    total = np.zeros((sum(sums.shape[1] for sums in found), len(found[0]), largest))
+    first = 0
+    for sums in found:
+        n_atoms = sums.shape[1]
+        total[first : first + n_atoms, :, :n_atoms] = sums.transpose(1, 0, 2)
+        first += n_atoms
+    return total
 
 
 def _pair_slots(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.data.choices import FILE, FRAMES
-from crystaltensor.errors import SymmetryError
+from crystaltensor.errors import ConfigError, SymmetryError
 from crystaltensor.symmetry.frames import frame_rotation
 from crystaltensor.symmetry.notation import ORDERS, VOIGT_PAIRS, rotate
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
@@ -134,6 +134,8 @@ def examine(
         if symmetry is None:
             continue
         first = first or symmetry
+        if not row.rank:  # every symmetry allows a scalar
+            return Examined(symmetry, 0.0, 0.0, tolerance, (FILE,))
         if _fitting(labelled, row, symmetry, {FILE: _as_it_is}):
             fitting[FILE] = symmetry
             break
@@ -224,9 +226,18 @@ def in_file_axes(
     -------
     list of LabelledCrystal
         The same crystals.
+
+    Raises
+    ------
+    ConfigError
+        If the label has no axes.
     """
     if frame == FILE:
         return list(rows)
+    if not row.rank:
+        raise ConfigError(
+            f"label_frame = {frame!r}: {row.name} is a scalar, without axes"
+        )
     return [
         replace(
             each,

@@ -1,4 +1,4 @@
-"""Tensors that stand in one cell of a table, and the columns that hold them."""
+"""Labels that stand in one cell of a table, and the columns that hold them."""
 
 import ast
 import json
@@ -25,6 +25,8 @@ __all__ = [
     "Column",
     "described",
     "find_label",
+    "known_columns",
+    "scalar_from_value",
     "tensor_from_value",
 ]
 
@@ -51,14 +53,55 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("elastic_tensor"),
         Column("elastic_total_kbar", "vasp", 0.1),
     ),
+    "formation-energy": (
+        Column("formation_energy_per_atom"),
+        Column("formation_energy_peratom"),
+        Column("e_form"),
+    ),
+    "bulk-modulus": (
+        Column("K_VRH"),
+        Column("bulk_modulus_kv"),
+    ),
+    "shear-modulus": (
+        Column("G_VRH"),
+        Column("shear_modulus_gv"),
+    ),
+    "band-gap": (
+        Column("band_gap"),
+        Column("gap pbe"),
+        Column("optb88vdw_bandgap"),
+    ),
 }
 """Columns that hold a property, besides its own names: matminer's and JARVIS's.
 
 JARVIS, and with it the published GMTNet data, keeps the order of VASP and kbar.
 """
 
+_MISSING = ("", "na", "NA", "N/A", "None", "null")
+
 VOIGT_SHAPES = {2: (6,), 3: (3, 6), 4: (6, 6)}
 """Shape of the Voigt form of a tensor, by its rank."""
+
+
+def known_columns(row: "TensorProperty", column: str) -> tuple[Column, ...]:
+    """List the columns to look for.
+
+    Parameters
+    ----------
+    row : TensorProperty
+        Which label is wanted.
+    column : str
+        Its column; empty for all that are known.
+
+    Returns
+    -------
+    tuple of Column
+        The first that is there is the one.
+    """
+    known = (Column(row.label), Column(row.name), *COLUMNS.get(row.name, ()))
+    if not column:
+        return known
+    return (next((one for one in known if one.name == column), Column(column)),)
 
 
 def find_label(
@@ -87,18 +130,20 @@ def find_label(
     DataError
         If there is no such column.
     """
-    tensors = record.get("tensors")
-    if not column and isinstance(tensors, dict) and row.label in tensors:
-        return tensors[row.label], Column(row.label)
-    known = (Column(row.label), Column(row.name), *COLUMNS.get(row.name, ()))
-    if column:
-        known = (next((one for one in known if one.name == column), Column(column)),)
+    known = known_columns(row, column)
+    drawer = "tensors" if row.rank else "scalars"
+    inner = record.get(drawer)
+    if isinstance(inner, dict):
+        # Only a scalar has other names there; a column that is asked for comes first.
+        for one in known if not row.rank else known[: 0 if column else 1]:
+            if one.name in inner and one.name not in record:
+                return inner[one.name], one
     for one in known:
         if one.name in record:
             return record[one.name], one
     looked = ", ".join(one.name for one in known)
     raise DataError(
-        f"no label: neither tensors.{row.label} nor a column {looked}; name the column "
+        f"no label: neither {drawer}.{row.label} nor a column {looked}; name the column "
         "by the setting 'column'"
     )
 
@@ -126,6 +171,8 @@ def tensor_from_value(value: Any, row: "TensorProperty", order: str) -> "Floats"
     DataError
         If the numbers are not finite, or the shape is none of these.
     """
+    if not row.rank:
+        return scalar_from_value(value, row)
     if isinstance(value, str):
         value = _parsed(value)
     if isinstance(value, dict):
@@ -147,6 +194,44 @@ def tensor_from_value(value: Any, row: "TensorProperty", order: str) -> "Floats"
         f"{row.label} must be of shape {(3,) * row.rank} or {voigt} (Voigt), not "
         f"{given.shape}"
     )
+
+
+def scalar_from_value(value: Any, row: "TensorProperty") -> "Floats":  # noqa: ANN401
+    """Read a number that stands in one cell of a table.
+
+    Parameters
+    ----------
+    value : object
+        A number or its text.
+    row : TensorProperty
+        What it is.
+
+    Returns
+    -------
+    ndarray, shape ()
+        In the unit of the table.
+
+    Raises
+    ------
+    DataError
+        If there is none, it is not finite, or it has no logarithm but needs one.
+    """
+    missing = value is None or (isinstance(value, str) and value.strip() in _MISSING)
+    if missing:
+        raise DataError(f"{row.label} is missing")
+    try:
+        number = np.array(float(value))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{row.label} is not a number but {str(value)[:40]!r}"
+        ) from error
+    if not np.isfinite(number):
+        raise DataError(f"{row.label} must be finite, not {number}")
+    if row.logarithmic and number <= 0:
+        raise DataError(
+            f"{row.label} must be positive, not {number:g}: its logarithm is learnt"
+        )
+    return number
 
 
 def _of_atoms(given: "Floats", row: "TensorProperty") -> "Floats":

@@ -1,23 +1,28 @@
 """Graphs and projected labels, made once for a training run and kept on disk."""
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystaltensor.data.features import LAST_ELEMENT
 from crystaltensor.data.graphs import CrystalGraph, build_graph
 from crystaltensor.data.hypotheses import allowed_part, symmetry_of
+from crystaltensor.data.potential_sums import potential_sums
 from crystaltensor.data.rows import Dropped, LabelledCrystal
+from crystaltensor.data.scales import to_learn
 from crystaltensor.errors import DataError
 from crystaltensor.symmetry.irreps import irrep_projectors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from crystaltensor.crystals.crystal import Crystal
     from crystaltensor.nn.batch import Neighbourhood
     from crystaltensor.properties import TensorProperty
 
@@ -33,7 +38,7 @@ class PreparedData:
     graphs : list of CrystalGraph
         The inputs.
     tensors : ndarray, shape (n, 3, ..., 3)
-        Labels, projected on what the symmetry of the crystal allows: one for each
+        Labels, on the scale on which they are learnt, projected on what the symmetry of the crystal allows: one for each
         crystal, or, if the property belongs to atoms, for each atom of each crystal.
     splits : ndarray of str
         ``"train"``, ``"val"`` or ``"test"``.
@@ -54,6 +59,17 @@ class PreparedData:
     def part(self, split: str) -> "NDArray[np.int64]":
         """Return the indices of the crystals of one split."""
         return np.flatnonzero(self.splits == split)
+
+    def compositions(self, chosen: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """Return the share of each element in the atoms, shape (n, n_elements)."""
+        counts = np.stack(
+            [
+                np.bincount(self.graphs[i].numbers - 1, minlength=LAST_ELEMENT)
+                for i in chosen
+            ]
+        )
+        shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
+        return shares
 
 
 def prepare(
@@ -92,17 +108,23 @@ def prepare(
     dropped : list of Dropped
         What was left out.
     """
-    kept, graphs, tensors, dropped = [], [], [], []
+    kept, tensors, dropped = [], [], []
+    irreps: list[Mapping[tuple[int, bool], NDArray[np.float64]]] = []
     for labelled in rows:
-        group, tensor, lost = _fitting_group(labelled, row, symprec, max_residual)
+        if not row.rank:  # every symmetry allows a scalar
+            kept.append(labelled)
+            irreps.append({})
+            tensors.append(to_learn(labelled.tensor, row))
+            continue
+        group, tensor, lost = fitting_group(labelled, row, symprec, max_residual)
         if lost > max_residual and labelled.split != "test":
             share = f"{100 * lost:.0f} % of its label is forbidden by symmetry"
             dropped.append(Dropped(labelled.name, share))
             continue
-        irreps = irrep_projectors(group, row.index_symmetry)
-        graphs.append(build_graph(labelled.crystal, around, irreps))
-        tensors.append(tensor)
         kept.append(labelled)
+        irreps.append(irrep_projectors(group, row.index_symmetry))
+        tensors.append(tensor)
+    graphs = build_graphs([each.crystal for each in kept], around, irreps)
     data = PreparedData(
         names=[labelled.name for labelled in kept],
         graphs=graphs,
@@ -115,13 +137,66 @@ def prepare(
     return data, dropped
 
 
-def _fitting_group(
+def build_graphs(
+    crystals: "Sequence[Crystal]",
+    around: "Neighbourhood",
+    projectors: "Sequence[Mapping[tuple[int, bool], NDArray[np.float64]]]",
+) -> list[CrystalGraph]:
+    """Make the graphs of crystals, with the sums that a network sees.
+
+    Parameters
+    ----------
+    crystals : sequence of Crystal
+        Any cells.
+    around : Neighbourhood
+        Which neighbours and sums there are.
+    projectors : sequence of mapping
+        One for each crystal, as `build_graph` takes them.
+
+    Returns
+    -------
+    list of CrystalGraph
+        In the same order.
+
+    Raises
+    ------
+    ResourceError
+        If a crystal is too large for the memory.
+    """
+    without = itertools.repeat(None, len(crystals))
+    sums = potential_sums(crystals, around) if around.potentials else without
+    return [
+        build_graph(crystal, around, irreps, sums=own)
+        for crystal, irreps, own in zip(crystals, projectors, sums, strict=True)
+    ]
+
+
+def fitting_group(
     labelled: LabelledCrystal,
     row: "TensorProperty",
     symprec: "Sequence[float]",
     max_residual: float,
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64], float]":
-    """Find the point group that allows a label; return the projected label as well."""
+    """Find the point group that allows a label, and project the label.
+
+    Parameters
+    ----------
+    labelled : LabelledCrystal
+        A crystal with a tensor.
+    row : TensorProperty
+        What it is.
+    symprec, max_residual
+        As in `prepare`.
+
+    Returns
+    -------
+    rotations : ndarray, shape (n_ops, 3, 3)
+        The point group.
+    tensor : ndarray
+        The part of the label that it allows.
+    lost : float
+        The rest, relative to the norm of the label.
+    """
     norm = float(np.linalg.norm(labelled.tensor))
     for tolerance in symprec:
         symmetry = symmetry_of(labelled.crystal, tolerance)
@@ -172,6 +247,9 @@ def save_prepared(data: PreparedData, path: Path) -> None:
     for degree, pseudo in graphs[0].projectors:
         stacked = np.stack([graph.projectors[degree, pseudo] for graph in graphs])
         arrays[f"projector_{degree}_{int(pseudo)}"] = stacked
+    if graphs[0].sums is not None:
+        flat = [graph.sums.ravel() for graph in graphs if graph.sums is not None]
+        arrays["sums"] = np.concatenate(flat)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
@@ -220,6 +298,7 @@ def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
         for name, stacked in arrays.items()
         if name.startswith("projector_")
     }
+    sums = _unpack_sums(arrays)
     graphs = [
         CrystalGraph(
             cut["numbers"][index],
@@ -228,6 +307,7 @@ def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
             cut["sources"][index],
             cut["vectors"][index],
             {kind: stacked[index] for kind, stacked in projectors.items()},
+            sums[index],
         )
         for index, volume in enumerate(arrays["volumes"])
     ]
@@ -240,3 +320,18 @@ def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
         polar=arrays["polar"],
         key=str(arrays["key"]),
     )
+
+
+def _unpack_sums(
+    arrays: "dict[str, NDArray[Any]]",
+) -> "list[NDArray[np.float64]] | list[None]":
+    """Cut the sums of a file back into one array for each crystal."""
+    n_atoms = arrays["n_atoms"]
+    if "sums" not in arrays:
+        return [None] * len(n_atoms)
+    n_potentials = len(arrays["sums"]) // int(np.square(n_atoms).sum())
+    ends = np.cumsum(n_potentials * np.square(n_atoms))
+    return [
+        flat.reshape(n_potentials, n, n)
+        for flat, n in zip(np.split(arrays["sums"], ends[:-1]), n_atoms, strict=True)
+    ]

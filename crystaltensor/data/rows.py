@@ -38,7 +38,7 @@ class LabelledCrystal:
     crystal : Crystal
         The structure, in the frame of the tensor.
     tensor : ndarray, shape (3, ..., 3) or (n_atoms, 3, ..., 3)
-        The label, in the unit of the property.
+        The label, in the unit of the property; of shape () for a scalar.
     split : str
         ``"train"``, ``"val"`` or ``"test"``; empty as long as it is not drawn.
     sign_known : bool
@@ -78,6 +78,9 @@ class Reading:
         Column that holds the tensor; empty to look for the known names.
     structures : str
         Folder with the structure files of a CSV table, relative to the table.
+    skip_bad_rows : bool
+        Whether rows that cannot be read, or have no usable label, are left out; else
+        the first of them is an error.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Reading:
     voigt_order: str = "auto"
     column: str = ""
     structures: str = ""
+    skip_bad_rows: bool = False
 
     def __post_init__(self) -> None:
         if self.voigt_order not in VOIGT_ORDERS:
@@ -120,16 +124,17 @@ def labelled_from_record(
     Returns
     -------
     LabelledCrystal or Dropped
-        The latter if the label is empty.
+        The latter if the label is an empty cell for a tensor.
 
     Raises
     ------
     DataError
-        If there is no structure, or no such label.
+        If there is no structure, no such label, or no number for a scalar.
     """
     named = next((str(record[key]) for key in NAMES if record.get(key)), name)
     value, known = find_label(record, row, reading.column)
-    if value is None or (isinstance(value, str | list) and not value):
+    empty = value is None or (isinstance(value, str | list) and not value)
+    if row.rank and empty:
         return Dropped(named, f"it has no {row.label}")
     order = known.order if reading.voigt_order == "auto" else reading.voigt_order
     tensor = known.factor * tensor_from_value(value, row, order)

@@ -5,13 +5,21 @@ import gzip
 import json
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from crystaltensor.crystals.io import read_crystal
-from crystaltensor.data.columns import Place, tensor_columns, tensor_from_columns
+from crystaltensor.data.choices import SPLITS
+from crystaltensor.data.columns import (
+    WHOLE,
+    Place,
+    scalar_column,
+    tensor_columns,
+    tensor_from_columns,
+)
 from crystaltensor.data.labels import described
 from crystaltensor.data.rows import (
     TEXTS,
@@ -24,7 +32,7 @@ from crystaltensor.data.rows import (
 from crystaltensor.errors import CrystalTensorError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from crystaltensor.properties import TensorProperty
 
@@ -75,7 +83,7 @@ def read_table(
     max_component: float = float("inf"),
     reading: Reading | None = None,
 ) -> tuple[list[LabelledCrystal], list[Dropped]]:
-    """Read a data set of crystals with one tensor each.
+    """Read a data set of crystals with one label each.
 
     Parameters
     ----------
@@ -102,11 +110,18 @@ def read_table(
     """
     rows: list[LabelledCrystal] = []
     dropped: list[Dropped] = []
-    for where, read in _items(path, row, reading or Reading()):
+    reading = reading or Reading()
+    for where, read in _items(path, row, reading):
         try:
             found = read()
         except (KeyError, TypeError, ValueError, CrystalTensorError) as error:
-            raise DataError(f"{where}: not {_ROW} ({described(error)})") from error
+            if reading.skip_bad_rows:
+                dropped.append(Dropped(where, described(error)))
+                continue
+            raise DataError(
+                f"{where}: not {_ROW} ({described(error)}); rows like it are left out "
+                "with --skip-bad-rows (skip_bad_rows = true)"
+            ) from error
         if isinstance(found, Dropped):
             dropped.append(found)
         elif (largest := float(np.abs(found.tensor).max())) >= max_component:
@@ -121,7 +136,7 @@ def read_table(
 
 
 def structure_files(path: Path, reading: Reading) -> list[Path]:
-    """List the files that a table refers to, so that a cache can follow them.
+    """List the files that a table depends on, so that a cache can follow them.
 
     Parameters
     ----------
@@ -142,7 +157,9 @@ def structure_files(path: Path, reading: Reading) -> list[Path]:
     if not lines or _text_columns(lines[0]):
         return []
     folder = path.parent / reading.structures
-    found = (_find_structure(line[0].strip(), folder) for line in lines if line)
+    found = [_find_structure(line[0].strip(), folder) for line in lines if line]
+    if (path.parent / _INFO).is_file():
+        found.append(path.parent / _INFO)
     return [each for each in found if each is not None]
 
 
@@ -247,6 +264,35 @@ class _Layout:
     split: int | None
 
 
+_INFO = "dataset_info.json"
+
+
+def _splits_in_order(path: Path) -> "Iterator[str]":
+    """Give the splits of the rows of a table, empty where nothing says so.
+
+    The JARVIS leaderboard counts in a file beside the table how many rows, from the
+    first one on, are for training, validation and test.
+
+    Raises
+    ------
+    DataError
+        If the file is something else.
+    """
+    try:
+        info = json.loads((path.parent / _INFO).read_text(encoding="utf-8"))
+        counts = {split: int(info[f"n_{split}"]) for split in SPLITS}
+    except FileNotFoundError:
+        counts = {}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{path.parent / _INFO}: it should count n_train, n_val and n_test "
+            f"({described(error)})"
+        ) from error
+    for split, count in counts.items():
+        yield from repeat(split, count)
+    yield from repeat("")
+
+
 def _csv_items(
     file: TextIO, path: Path, row: "TensorProperty", reading: Reading
 ) -> "Iterator[Item]":
@@ -263,14 +309,16 @@ def _csv_items(
         return
     folder = path.parent / reading.structures
     header = row.per_atom or _is_header(first)
-    layout = _layout(first, folder, row, path) if header else None
+    layout = _layout(first, row, reading, path) if header else None
     read = partial(_from_csv, row=row, reading=reading)
+    rows: Iterable[list[str]] = lines
     if layout is None:
         layout = _Layout(folder, None, None)
-        yield f"{path.name}, line 1", partial(read, first, layout)
-    for cells in lines:
-        if any(cell.strip() for cell in cells):
-            yield f"{path.name}, line {lines.line_num}", partial(read, cells, layout)
+        rows = chain([first], lines)
+    filled = (cells for cells in rows if any(cell.strip() for cell in cells))
+    for cells, split in zip(filled, _splits_in_order(path), strict=False):
+        where = f"{path.name}, line {lines.line_num}"
+        yield where, partial(read, cells, layout, split=split)
 
 
 def _text_columns(header: list[str]) -> list[str]:
@@ -293,7 +341,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _layout(
-    header: list[str], folder: Path, row: "TensorProperty", path: Path
+    header: list[str], row: "TensorProperty", reading: Reading, path: Path
 ) -> _Layout:
     """Read the header of a CSV table."""
     if row.per_atom:
@@ -302,7 +350,10 @@ def _layout(
             "use JSON lines"
         )
     try:
-        places = tensor_columns(header, row)
+        if row.rank:
+            places = tensor_columns(header, row)
+        else:
+            places = {scalar_column(header, row, reading.column): WHOLE}
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from error
     if not places:
@@ -311,7 +362,8 @@ def _layout(
             f"{_example(row)}"
         )
     names = [name.strip().lower() for name in header]
-    return _Layout(folder, places, names.index("split") if "split" in names else None)
+    split = names.index("split") if "split" in names else None
+    return _Layout(path.parent / reading.structures, places, split)
 
 
 def _example(row: "TensorProperty") -> str:
@@ -320,7 +372,12 @@ def _example(row: "TensorProperty") -> str:
 
 
 def _from_csv(
-    cells: list[str], layout: _Layout, *, row: "TensorProperty", reading: Reading
+    cells: list[str],
+    layout: _Layout,
+    *,
+    row: "TensorProperty",
+    reading: Reading,
+    split: str,
 ) -> LabelledCrystal:
     """Read a row whose structure is a file."""
     name = cells[0].strip()
@@ -340,7 +397,9 @@ def _from_csv(
             raise DataError(f"{text!r} is not a number")
     order = "voigt" if reading.voigt_order == "auto" else reading.voigt_order
     tensor = tensor_from_columns([float(text) for text in texts], places, row, order)
-    record = {} if layout.split is None else {"split": cells[layout.split].strip()}
+    if layout.split is not None:
+        split = cells[layout.split].strip()
+    record = {"split": split}
     return label_crystal(record, read_crystal(found), tensor, name)
 
 

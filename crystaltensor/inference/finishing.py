@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.crystals.crystal import SYMBOLS
+from crystaltensor.data.scales import from_learnt
 from crystaltensor.inference.prediction import Prediction
 from crystaltensor.symmetry.forms import AllowedForm, allowed_form
 from crystaltensor.symmetry.frames import frame_rotation
@@ -55,9 +56,11 @@ class Outline:
         """
         row = model.row
         turn = frame_rotation(symmetry, frame)
+        if not row.rank:  # the same in all axes
+            frame = "input"
         group = turn @ symmetry.rotations @ turn.T
-        form = None  # tensors of atoms have no common one
-        if not row.per_atom:
+        form = None  # tensors of atoms have no common one, and a scalar needs none
+        if row.rank and not row.per_atom:
             form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
         return cls(model, symmetry, frame, turn, group, form)
 
@@ -115,6 +118,8 @@ class Outline:
     def _allowed(self, raw: "Floats") -> "tuple[Floats, float | None]":
         """Project and turn; tell which part of the network's output was lost."""
         row, symmetry = self.model.row, self.symmetry
+        if not row.rank:
+            return from_learnt(raw, row), None
         if row.per_atom:
             tensor = project_site_tensors(raw, symmetry, sum_rule=True)
         else:
@@ -139,8 +144,15 @@ def _warnings(
     strange = sorted(set(crystal.numbers.tolist()) - model.elements)
     if strange:
         names = ", ".join(SYMBOLS[number] for number in strange)
-        warnings.append(f"no training crystal contains {names}")
+        warnings.append(f"no training crystal contains {names}{_guessed(model)}")
+    if model.row.caution:
+        warnings.append(model.row.caution)
     return warnings + worth(model)
+
+
+def _guessed(model: "TrainedModel") -> str:
+    """Say what an element that no training crystal contains means for a scalar."""
+    return "" if model.row.rank else ", so that its reference is a guess"
 
 
 def worth(model: "TrainedModel") -> list[str]:

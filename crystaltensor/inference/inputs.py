@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from crystaltensor.crystals.crystal import SYMBOLS, Crystal
 from crystaltensor.data.features import LAST_ELEMENT
-from crystaltensor.data.graphs import build_graph, refuse_too_large
+from crystaltensor.data.graphs import refuse_too_large
+from crystaltensor.data.potential_sums import refuse_too_many
+from crystaltensor.data.prepared import build_graphs
 from crystaltensor.errors import ElementError
 from crystaltensor.symmetry.irreps import irrep_projectors
 from crystaltensor.symmetry.operations import Symmetry
@@ -85,6 +87,7 @@ class Needs:
         refuse_unknown_elements(crystal)
         for around in self.neighbourhoods:
             refuse_too_large(crystal, around.cutoff)
+            refuse_too_many(crystal, around)
 
     def describe(self, symmetry: Symmetry) -> NetworkInput:
         """Describe a crystal to networks.
@@ -106,7 +109,7 @@ class Needs:
         """
         irreps = {
             kind: matrix
-            for index_symmetry in sorted(self.index_symmetries)
+            for index_symmetry in sorted(self.index_symmetries - {""})
             for kind, matrix in irrep_projectors(
                 symmetry.rotations, index_symmetry
             ).items()
@@ -114,7 +117,7 @@ class Needs:
         return NetworkInput(
             symmetry,
             {
-                around: build_graph(symmetry.crystal, around, irreps)
+                around: build_graphs([symmetry.crystal], around, [irreps])[0]
                 for around in self.neighbourhoods
             },
         )

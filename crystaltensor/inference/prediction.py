@@ -37,7 +37,7 @@ class Prediction:
         What was predicted.
     tensor : ndarray, shape (3, ..., 3) or (n_atoms, 3, ..., 3)
         Cartesian components in `unit`, exactly as symmetric as the crystal; one tensor
-        for each atom if the property belongs to atoms.
+        for each atom if the property belongs to atoms; of shape () for a scalar.
     components : mapping or None
         Name of each independent component to its value; None for tensors of atoms.
     symmetry_residual : float or None
@@ -93,9 +93,9 @@ class Prediction:
     def voigt(self) -> "NDArray[np.float64] | None":
         """The Voigt form (3, 3), (3, 6) or (6, 6), order xx yy zz yz xz xy.
 
-        None for tensors of atoms, which have none.
+        None for tensors of atoms and scalars, which have none.
         """
-        if self.row.per_atom:
+        if self.row.per_atom or not self.row.rank:
             return None
         return (
             self.tensor if self.row.rank == 2 else to_voigt(self.tensor, self.row.rank)
@@ -123,6 +123,8 @@ class Prediction:
     @cached_property
     def derived(self) -> dict[str, Any]:
         """What follows from the tensor, with units: norm, extremes, moduli and so on."""
+        if not self.row.rank:
+            return {}
         name, value = self.largest
         derived: dict[str, Any] = {
             "norm": self.norm,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -16,10 +17,18 @@ class Neighbourhood:
     n_nearest : int, optional
         Instead, as many of the nearest as this and all that are as near as the last:
         the radius then only says where to begin.
+    potentials : tuple of str
+        Whose sums over the infinite lattice it sees besides, as
+        ``lattice.potentials.parse_potential`` understands them.
+    reach : float, optional
+        Sums only over images within this radius in Å instead, to see what the others
+        are worth.
     """
 
     cutoff: float
     n_nearest: int | None = None
+    potentials: tuple[str, ...] = ()
+    reach: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,9 @@ class GraphBatch:
     projectors : dict
         ``(degree, pseudo)`` to the mean over the point group of the matrices of that
         irreducible tensor, shape (n_crystals, 2 * degree + 1, 2 * degree + 1).
+    sums : Tensor, shape (n_atoms, n_potentials, n_largest), optional
+        S(a, b) of each atom a with every atom b of its cell; zero for padding, which
+        cells with fewer atoms than the largest have at the end.
     """
 
     numbers: Tensor
@@ -53,8 +65,30 @@ class GraphBatch:
     edge_pair: Tensor
     edge_vectors: Tensor
     projectors: dict[tuple[int, bool], Tensor]
+    sums: Tensor | None = None
 
     @property
     def n_crystals(self) -> int:
         """Count the crystals."""
         return len(self.density)
+
+    @property
+    def atom_counts(self) -> Tensor:
+        """Count the atoms of each crystal."""
+        return torch.bincount(self.crystal, minlength=self.n_crystals)
+
+    def cell_atoms(self) -> tuple[Tensor, Tensor]:
+        """List the atoms that the last axis of `sums` stands for.
+
+        Returns
+        -------
+        atoms : Tensor of int64, shape (n_atoms, n_largest)
+            Indices; 0 for padding.
+        there : Tensor of bool, shape (n_atoms, n_largest)
+            False for padding.
+        """
+        counts = self.atom_counts
+        places = torch.arange(int(counts.max()), device=self.crystal.device)
+        there = places < counts[self.crystal].unsqueeze(1)
+        first = (counts.cumsum(0) - counts)[self.crystal].unsqueeze(1)
+        return torch.where(there, first + places, 0), there

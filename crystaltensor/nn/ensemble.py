@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from crystaltensor.nn.gmtnet import GMTNet
+from crystaltensor.nn.potnet import PotNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,9 @@ class Ensemble(nn.ModuleList):
     def forward(self, batch: "GraphBatch") -> Tensor:
         """Return shape (n_members, ...): what each member returns for the batch."""
         first = self[0]
-        if isinstance(first, GMTNet):  # bond tensors have no weights: all share them
+        if isinstance(
+            first, GMTNet | PotNet
+        ):  # bond tensors have no weights: all share them
             bonds = first.bonds(batch)
             return torch.stack([member(batch, bonds) for member in self])
         return torch.stack([member(batch) for member in self])

@@ -69,6 +69,9 @@ class TrainingConfig:
         split excepted: label and structure do not belong together.
     max_residual_aniso
         The same relative to what is not isotropic in the label, from the audit.
+    skip_bad_rows
+        Whether rows that cannot be read, or have no usable label, are left out and
+        named in dropped.csv; without it the first of them stops the run.
     seed
         Of the weights and of the order of the crystals.
     members
@@ -108,6 +111,7 @@ class TrainingConfig:
     max_component: float = float("inf")
     max_residual: float = 0.2
     max_residual_aniso: float = float("inf")
+    skip_bad_rows: bool = False
     seed: int = 0
     members: int = 1
     epochs: int = 60

@@ -15,11 +15,13 @@ from torch import nn
 from crystaltensor.data.graphs import collate
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.properties import find_property
 from crystaltensor.training import distributed
 from crystaltensor.training.checkpoints import load_checkpoint, save_checkpoint
 from crystaltensor.training.config import to_toml
 from crystaltensor.training.losses import frobenius_errors, relative_huber
 from crystaltensor.training.metrics import TensorMetrics, measure
+from crystaltensor.training.scalar_metrics import ScalarMetrics, measure_scalars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,14 +164,24 @@ class Run:
         self.average.load_state_dict(self.best_state)
         return self.average
 
-    def evaluate(self, network: nn.Module, part: "NDArray[np.int64]") -> TensorMetrics:
+    def evaluate(
+        self, network: nn.Module, part: "NDArray[np.int64]"
+    ) -> TensorMetrics | ScalarMetrics:
         """Compare a network with the labels, up to the sign where it is a convention."""
+        predicted = predict_tensors(network, self.data, part, device=self.device)
+        return self.compare(predicted, part)
+
+    def compare(
+        self, predicted: "NDArray[np.float64]", part: "NDArray[np.int64]"
+    ) -> TensorMetrics | ScalarMetrics:
+        """Compare predictions with the labels, as `evaluate` does."""
         rows = label_rows(self.data, part)
-        return measure(
-            predict_tensors(network, self.data, part, device=self.device),
-            self.data.tensors[rows],
-            up_to_sign=~self.sign_known[rows].numpy(),
-        )
+        label = self.data.tensors[rows]
+        row = find_property(self.config.property)
+        if not row.rank:
+            mean = float(self.data.tensors[self.train_part].mean())
+            return measure_scalars(predicted, label, row, mean=mean)
+        return measure(predicted, label, up_to_sign=~self.sign_known[rows].numpy())
 
     def _train_epoch(self) -> float:
         """Take one pass over the training crystals; its randomness is its number's."""

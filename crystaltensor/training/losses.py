@@ -10,7 +10,7 @@ def frobenius_errors(predicted: Tensor, label: Tensor, sign_known: Tensor) -> Te
     Parameters
     ----------
     predicted, label : Tensor, shape (n, 3, ..., 3)
-        In one unit.
+        In one unit; of shape (n,) for scalars.
     sign_known : Tensor of bool, shape (n,)
         False where a label may as well be its negative.
 
@@ -19,9 +19,8 @@ def frobenius_errors(predicted: Tensor, label: Tensor, sign_known: Tensor) -> Te
     Tensor, shape (n,)
         Frobenius norms in the same unit; smooth at zero distance.
     """
-    axes = tuple(range(1, label.ndim))
-    plain = (predicted - label).square().sum(axes)
-    flipped = (predicted + label).square().sum(axes)
+    plain = _rows(predicted - label).square().sum(dim=1)
+    flipped = _rows(predicted + label).square().sum(dim=1)
     squares = torch.where(sign_known, plain, torch.minimum(plain, flipped))
     return (squares + 1e-12).sqrt()
 
@@ -39,7 +38,8 @@ def relative_huber(
     errors : Tensor, shape (n,)
         Distances d to the labels.
     label : Tensor, shape (n, 3, ..., 3)
-        The labels T.
+        The labels T. Those of scalars, shape (n,), count as zero in s: energies have no
+        natural zero, and the logarithm of a modulus is relative already.
     floor : float
         The size f below which errors count absolutely, in the unit of the labels.
     softness : float
@@ -50,7 +50,12 @@ def relative_huber(
     Tensor, shape (n,)
         One loss for each label.
     """
-    norms = label.flatten(1).norm(dim=1)
+    norms = _rows(label).norm(dim=1) * (label.ndim > 1)
     scale = (norms * floor + floor**2).sqrt()
     losses: Tensor = torch.sqrt(softness**2 + (errors / scale).square()) - softness
     return losses
+
+
+def _rows(values: Tensor) -> Tensor:
+    """Write tensors or scalars as one row each."""
+    return values.reshape(len(values), -1)

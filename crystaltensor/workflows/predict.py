@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crystaltensor.errors import ConfigError, CrystalTensorError
-from crystaltensor.properties import TENSORS, TensorProperty, tensor_property
+from crystaltensor.properties import PROPERTIES, TensorProperty, find_property
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,9 +94,9 @@ def _wanted(properties: "Sequence[str]") -> list[TensorProperty]:
     from crystaltensor.inference.models import installed_models
 
     installed = installed_models()
-    names = [row.name for row in TENSORS if row.name in installed]
+    names = [row.name for row in PROPERTIES if row.name in installed]
     rows = [
-        tensor_property(name)
+        find_property(name)
         for given in properties
         for name in (names if given == ALL else [given])
     ]

@@ -90,9 +90,9 @@ def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:
     ConfigError
         If a setting is wrong.
     """
-    from crystaltensor.properties import tensor_property
+    from crystaltensor.properties import find_property
 
-    row = tensor_property(config.property)
+    row = find_property(config.property)
     rows, dropped = _read(config, _find(config, base), row)
     out.mkdir(parents=True, exist_ok=True)
     return _audit(rows, dropped, row, config, out)
@@ -130,9 +130,9 @@ def prepare_data(
     from crystaltensor.data import datasets
     from crystaltensor.data.hypotheses import symmetry_of
     from crystaltensor.nn.presets import neighbourhood, network_config
-    from crystaltensor.properties import tensor_property
+    from crystaltensor.properties import find_property
 
-    row = tensor_property(config.property)
+    row = find_property(config.property)
     around = neighbourhood(network_config(config.network, row))
     cache = out / PREPARED
     if cache.is_file() and not _tables_there(config, base):
@@ -171,7 +171,9 @@ def _reading(config: "TrainingConfig") -> "Reading":
     """Collect how tables are read."""
     from crystaltensor.data.datasets import Reading
 
-    return Reading(config.voigt_order, config.column, config.structures)
+    return Reading(
+        config.voigt_order, config.column, config.structures, config.skip_bad_rows
+    )
 
 
 def _find(config: "TrainingConfig", base: Path) -> list[Path]:

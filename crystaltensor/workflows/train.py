@@ -168,16 +168,21 @@ def _begin(
     import torch
 
     from crystaltensor.data.features import element_features
-    from crystaltensor.nn.presets import build_network, network_config
-    from crystaltensor.properties import tensor_property
+    from crystaltensor.nn.presets import ScalarNetwork, build_network, network_config
+    from crystaltensor.properties import find_property
     from crystaltensor.training.loop import Run
 
     folder.mkdir(exist_ok=True)
     alone = replace(config, seed=config.seed + index, members=1)
     torch.manual_seed(alone.seed)
-    row = tensor_property(config.property)
+    row = find_property(config.property)
     network = build_network(network_config(config.network, row), element_features())
-    network.calibrate(torch.tensor(data.tensors[data.part("train")]))
+    chosen = data.part("train")
+    labels = torch.tensor(data.tensors[chosen])
+    if isinstance(network, ScalarNetwork):
+        network.calibrate(labels, torch.tensor(data.compositions(chosen)))
+    else:
+        network.calibrate(labels)
     return Run(network, data, alone, folder, device=device)
 
 
@@ -224,11 +229,11 @@ def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
 
 def _draw(run: "Run") -> None:
     """Draw the learning curves where matplotlib is installed."""
-    from crystaltensor.properties import tensor_property
+    from crystaltensor.properties import find_property
     from crystaltensor.training.curves import draw_curves
     from crystaltensor.training.loop import METRICS
 
-    unit = tensor_property(run.config.property).unit
+    unit = find_property(run.config.property).learnt_unit
     with contextlib.suppress(ModuleNotFoundError):
         draw_curves(run.folder / METRICS, run.folder / "curves.png", unit=unit)
 
@@ -259,12 +264,17 @@ def _mean(
 
 def _measure(run: "Run", predicted: "dict[str, NDArray[np.float64]]") -> "Metrics":
     """Compare predictions with the labels, plain and up to sign."""
+    from crystaltensor.properties import find_property
     from crystaltensor.training.loop import label_rows
     from crystaltensor.training.metrics import measure
 
     metrics = {}
     for split, found in predicted.items():
-        rows = label_rows(run.data, run.data.part(split))
+        part = run.data.part(split)
+        if not find_property(run.config.property).rank:
+            metrics[split] = run.compare(found, part).as_dict()
+            continue
+        rows = label_rows(run.data, part)
         label, known = run.data.tensors[rows], run.sign_known.numpy()[rows]
         metrics[split] = measure(found, label).as_dict()
         if not known.all():
