@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a model on a data set.",
     "featurize": "Sum pair potentials over all periodic images.",
     "models": "List the models that are installed, or compare some.",
+    "benchmark": "Measure errors, symmetry, sums and speed.",
 }
 """Name to one line of help; each lives in a module of its name."""
 

@@ -1,0 +1,1 @@
+"""Measure what the tool is worth: its errors, its symmetry, its sums and its speed."""
