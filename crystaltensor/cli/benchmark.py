@@ -117,6 +117,32 @@ def accuracy(**options: Any) -> None:  # noqa: ANN401 - click's options
     _run("accuracy", benchmark_accuracy, options)
 
 
+@benchmark.command(epilog="Example: crystaltensor benchmark symmetry --property piezo")
+@PROPERTIES
+@click.option(
+    "--model", metavar="DIR|NAME", help="A model of your own, or the name of one."
+)
+@click.option(
+    "--crystals",
+    "n_crystals",
+    type=click.IntRange(min=1),
+    help="How many crystals; 240, or 24 with --short, if left out.",
+)
+@_options.symprec
+@_options.device
+@_shared
+def symmetry(**options: Any) -> None:  # noqa: ANN401 - click's options
+    """Write crystals down in other ways, and see whether the tensors follow.
+
+    Real and made crystals are rotated, inverted, doubled, written in another basis, with
+    another origin and another order of atoms, and their atoms are moved a little. Exit
+    code: 0 if all went well, 4 if --compare finds a regression.
+    """
+    from crystaltensor.workflows.benchmark.symmetry import benchmark_symmetry
+
+    _run("symmetry", benchmark_symmetry, options)
+
+
 def _run(name: str, measure: "Callable[..., Report]", options: dict[str, Any]) -> None:
     """Measure, show, compare, and end with the exit code."""
     from crystaltensor.cli import _render_benchmark as render
