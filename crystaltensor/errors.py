@@ -1,8 +1,16 @@
 """The errors a user can cause; every message says where, what and the way out."""
 
+from crystaltensor.text import one_line
+
 
 class CrystalTensorError(Exception):
-    """The root of all errors that crystaltensor raises on purpose."""
+    """The root of all errors that crystaltensor raises on purpose.
+
+    Its text is one printable line, whatever a file or its name put into it.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class StructureError(CrystalTensorError):

@@ -1,6 +1,5 @@
 """The only voice of the tool: tables for people, JSON for programs."""
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from crystaltensor.text import json_line, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,14 +36,19 @@ def unit_of(unit: str) -> str:
 
 def as_json_line(record: dict[str, object]) -> None:
     """Print one JSON object and nothing else."""
-    click.echo(json.dumps(record, ensure_ascii=False))
+    click.echo(json_line(record))
+
+
+def plain(text: object) -> str:
+    """Write a name or a remark so that neither rich nor the terminal obeys it."""
+    return escape(one_line(str(text)))
 
 
 def warn(warnings: tuple[str, ...]) -> None:
     """Say on standard error what a reader must know."""
     console = Console(stderr=True)
     for warning in warnings:
-        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+        console.print(f"[yellow]Warning:[/] {plain(warning)}", highlight=False)
 
 
 def matrix_table(matrix: "NDArray[np.float64]", title: str) -> Table:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from crystaltensor.cli._render import plain
 from crystaltensor.data.choices import FINDINGS, FRAMES
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def summary(console: "Console", event: "Audited") -> None:
         )
     for line in _advice(event):
         console.print(line)
-    console.print(f"  (each row is in {escape(str(event.file))})")
+    console.print(f"  (each row is in {plain(event.file)})")
 
 
 def _advice(event: "Audited") -> list[str]:

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from crystaltensor.cli._render import as_json_line, number, unit_of, warn
+from crystaltensor.cli._render import as_json_line, number, plain, unit_of, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def one(
         console.print(_pairs(found))
     console.print(f"[dim]{1e3 * found.seconds:.3g} ms[/]")
     if written:
-        console.print(f"Written to {escape(str(written))}")
+        console.print(f"Written to {plain(written)}")
     warn(found.warnings)
 
 
@@ -166,7 +166,7 @@ def _brief(found: "Featurized") -> None:
         for potential, matrix in zip(found.potentials, found.matrices, strict=True)
     )
     Console(highlight=False, soft_wrap=True).print(
-        f"{escape(found.source)}: [bold]{escape(found.formula)}[/], "
+        f"{plain(found.source)}: [bold]{escape(found.formula)}[/], "
         f"{len(found.numbers)} atoms; {ranges}"
     )
     warn(found.warnings)
@@ -219,6 +219,6 @@ def _filled(report: "StoreProgress", folder: "Path", *, as_json: bool) -> None:
         return
     before = f", {report.n_before} of them before" if report.n_before else ""
     Console(highlight=False, soft_wrap=True).print(
-        f"{report.n_summed} crystals in {escape(str(folder))}, {report.n_failed} "
+        f"{report.n_summed} crystals in {plain(folder)}, {report.n_failed} "
         f"failed{before}"
     )

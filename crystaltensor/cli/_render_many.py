@@ -1,6 +1,5 @@
 """How tables of tolerances and many results are shown."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crystaltensor.cli._render import as_json_line
+from crystaltensor.text import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ def batch(results: "Iterable[dict[str, Any]]", output: str | None) -> int:
     def lines() -> "Iterable[str]":
         for record in results:
             counts[str(record["status"])] += 1
-            yield json.dumps(record, ensure_ascii=False)
+            yield json_line(record)
 
     if output is None:
         for line in lines():

@@ -5,7 +5,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from crystaltensor.cli._render import unit_of
+from crystaltensor.cli._render import plain, unit_of
 from crystaltensor.cli._render_audit import summary
 from crystaltensor.properties import find_property
 
@@ -107,7 +106,7 @@ def _left_out(console: Console, rows: "Sequence[Dropped]") -> None:
     """Count the rows that are not used, by reason."""
     kinds = Counter(re.sub(r"\d[\d.]*", "…", row.reason) for row in rows)
     for reason, count in kinds.most_common():
-        console.print(f"  left out {count}: {escape(reason)}")
+        console.print(f"  left out {count}: {plain(reason)}")
 
 
 def _trained(console: Console, event: "Trained", row: "TensorProperty") -> None:
@@ -125,9 +124,9 @@ def _trained(console: Console, event: "Trained", row: "TensorProperty") -> None:
     for name, figures in record["metrics"].items():
         console.print(f"{name}: {_figures(figures, row)}")
     if event.written:
-        console.print(f"Model in {event.folder}")
+        console.print(f"Model in {plain(event.folder)}")
     else:
-        console.print(RESUME_ELSEWHERE.format(folder=event.folder))
+        console.print(RESUME_ELSEWHERE.format(folder=plain(event.folder)))
 
 
 def _figures(figures: "Mapping[str, float]", row: "TensorProperty") -> str:

@@ -8,6 +8,7 @@ import click
 
 from crystaltensor import __version__
 from crystaltensor.errors import CrystalTensorError
+from crystaltensor.text import one_line
 
 COMMANDS = {
     "predict": "Predict a tensor property of a crystal.",
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
         message, code = _explain(error)
         if "--debug" in given:
             traceback.print_exception(error)
-        click.echo(f"Error: {' '.join(message.split())}", err=True)
+        click.echo(f"Error: {one_line(message.strip())}", err=True)
         raise SystemExit(code) from None
     raise SystemExit(code if isinstance(code, int) else 0)
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -248,10 +247,6 @@ def _until_broken(
                 yield item
     except CrystalTensorError as error:
         yield error
-    except OSError as error:
-        yield FormatError(f"cannot be read: {error.strerror or error}")
-    except (EOFError, zlib.error):
-        yield FormatError("cannot be unpacked: the gzip file is damaged or cut short")
 
 
 def _parse(

@@ -2,8 +2,13 @@
 
 import gzip
 import io
+import os
 import re
+import select
+import stat
 import sys
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +40,8 @@ MAX_STREAM = 1 << 28
 """Most bytes that are taken from a stream or a pipe."""
 
 _HEAD = 1 << 16
+_PATIENCE = 5.0  # seconds until someone writes to a named pipe
+_PICKLED = re.compile(rb"\x80[\x02-\x05]")
 _NUMBERS = re.compile(r"\s*([+-]?[\d.]+([eEdD][+-]?\d+)?(\s+|$)){3}")
 
 
@@ -84,28 +91,73 @@ def opened(source: Path | str | IO[Any]) -> Iterator[tuple[TextIO, str]]:
     Raises
     ------
     FormatError
-        If there is no such file, or it is a folder, empty, or not text.
+        If there is no such file, or it is a folder, empty, or not text, or if it turns
+        out to be damaged while it is read.
     """
-    if not isinstance(source, str | Path):
-        yield _from_stream(source)
-        return
-    if str(source) == "-":
-        yield _from_stream(getattr(sys.stdin, "buffer", sys.stdin))
-        return
-    if "\0" in str(source):
+    try:
+        if not isinstance(source, str | Path):
+            yield _from_stream(source)
+        elif str(source) == "-":
+            yield _from_stream(getattr(sys.stdin, "buffer", sys.stdin))
+        else:
+            with _opened_path(Path(source)) as found:
+                yield found
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(
+            "cannot be unpacked: the gzip file is damaged or cut short"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FormatError(f"cannot be read: {reason}") from error
+    except UnicodeError as error:  # UTF-16 in odd numbers of bytes
+        raise FormatError("is not text in the encoding that its start says") from error
+
+
+@contextmanager
+def _opened_path(path: Path) -> Iterator[tuple[TextIO, str]]:
+    """Open a path as text."""
+    if "\0" in str(path):
         raise FormatError("there is no such file")
-    path = Path(source)
     if path.is_dir():
         raise FormatError("is a folder; name a file in it")
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
+            raise FormatError("is a device, not a file; name a file, or pipe it to -")
+        if stat.S_ISFIFO(kind):
+            yield _from_stream(io.BytesIO(_from_pipe(path)))
+            return
         with path.open("rb", buffering=0) as raw:
-            binary = io.BufferedReader(raw, _HEAD)
-            # A pipe may end later than its first piece: all of it is read.
-            yield _decoded(binary) if path.is_file() else _from_stream(binary)
+            yield _decoded(io.BufferedReader(raw, _HEAD))
     except FileNotFoundError:
         raise FormatError("there is no such file; check the name") from None
     except PermissionError:
         raise FormatError("may not be read; check its permissions") from None
+
+
+def _from_pipe(path: Path) -> bytes:
+    """Read a pipe to its end, which may come later than its first piece."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not wait for a writer
+    with os.fdopen(handle, "rb") as pipe:
+        first = _first_piece(handle)
+        os.set_blocking(handle, True)
+        return first + pipe.read(MAX_STREAM + 1)
+
+
+def _first_piece(handle: int) -> bytes:
+    """Wait until someone writes to a pipe, but not for ever."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    stop = time.monotonic() + _PATIENCE
+    while time.monotonic() < stop:
+        events = poll.poll(100)
+        try:
+            piece = os.read(handle, _HEAD)
+        except BlockingIOError:
+            return b""  # it has a writer, who is not ready yet
+        if piece or events:
+            return piece
+    raise FormatError("is a pipe that nothing is written to; name a file")
 
 
 def _from_stream(stream: IO[Any] | None) -> tuple[TextIO, str]:
@@ -127,6 +179,16 @@ def _decoded(binary: "io.BufferedReader[Any]") -> tuple[TextIO, str]:
     encoding = "utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     if not head.strip() and len(head) < _HEAD:
         raise FormatError("is empty")
+    if _PICKLED.match(head):
+        raise FormatError(
+            "is a pickle, which is never opened: that would run whatever it holds; "
+            "write it as text where you trust it"
+        )
+    if head[:4] == b"PK\3\4":
+        raise FormatError(
+            "is a zip archive (as .npz and torch's .pt are), not a text; unpack it, or "
+            "write what it holds as text"
+        )
     if encoding != "utf-16" and b"\0" in head:
         raise FormatError("is a binary file, not a text; crystals are read from text")
     # What is not UTF-8 stands in comments, as names with accents do in old files;

@@ -207,7 +207,7 @@ def test_examples_are_read_without_warnings(examples: Path) -> None:
         (b"", "is empty"),
         (b" \n\n", "is empty"),
         (b"\x89PNG\r\n\0\0", "is a binary file"),
-        (b"\x80\x04\x95pickle\0", "is a binary file"),
+        (b"\x80\x04\x95pickle\0", "is a pickle, which is never opened"),
         (b"hello\nworld\n", "neither name nor content tells the format"),
         (gzip.compress(b"x" * 999)[:20], "gzip file is damaged or cut short"),
         (b"\x1f\x8bnot gzip", "cannot be read: Unknown compression|damaged"),
