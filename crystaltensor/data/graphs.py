@@ -259,7 +259,7 @@ def collate(
     dtype, device
         Of the floating-point tensors of the batch, and where they go.
     vector_dtype
-        Of the bond vectors, if they are to be more precise than the rest.
+        Of bond vectors and lattice sums, if they are to be more precise than the rest.
 
     Returns
     -------
@@ -280,6 +280,9 @@ def collate(
     def real(array: "NDArray[np.float64]") -> torch.Tensor:
         return torch.from_numpy(array).to(device=device, dtype=dtype)
 
+    def fine(array: "NDArray[np.float64]") -> torch.Tensor:
+        return torch.from_numpy(array).to(device=device, dtype=vector_dtype or dtype)
+
     def whole(array: "NDArray[np.int64]") -> torch.Tensor:
         return torch.from_numpy(array).to(device=device)
 
@@ -289,14 +292,12 @@ def collate(
         density=real(n_atoms / volumes),
         pair_atoms=whole(pair_atoms),
         edge_pair=whole(edge_pair),
-        edge_vectors=torch.from_numpy(
-            np.concatenate([graph.vectors for graph in graphs])
-        ).to(device=device, dtype=vector_dtype or dtype),
+        edge_vectors=fine(np.concatenate([graph.vectors for graph in graphs])),
         projectors={
             kind: real(np.stack([graph.projectors[kind] for graph in graphs]))
             for kind in graphs[0].projectors
         },
-        sums=real(_padded_sums(graphs)) if graphs[0].sums is not None else None,
+        sums=fine(_padded_sums(graphs)) if graphs[0].sums is not None else None,
     )
 
 

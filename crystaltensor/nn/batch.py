@@ -55,7 +55,8 @@ class GraphBatch:
         irreducible tensor, shape (n_crystals, 2 * degree + 1, 2 * degree + 1).
     sums : Tensor, shape (n_atoms, n_potentials, n_largest), optional
         S(a, b) of each atom a with every atom b of its cell; zero for padding, which
-        cells with fewer atoms than the largest have at the end.
+        cells with fewer atoms than the largest have at the end. May be more precise
+        than the rest.
     """
 
     numbers: Tensor

@@ -145,11 +145,17 @@ class SiteHead(nn.Module):
 
 
 def crystal_mean(features: Tensor, batch: GraphBatch) -> Tensor:
-    """Average over the atoms of each crystal; the first axis counts atoms."""
-    total = features.new_zeros(batch.n_crystals, *features.shape[1:])
-    total = total.index_add(0, batch.crystal, features)
+    """Average over the atoms of each crystal; the first axis counts atoms.
+
+    The sums are made in 64 bits: a thousand terms lose digits otherwise, and a large
+    cell would not give what a small one of the same crystal does.
+    """
+    shape = (batch.n_crystals, *features.shape[1:])
+    total = features.new_zeros(shape, dtype=torch.float64)
+    total = total.index_add(0, batch.crystal, features.double())
     counts = torch.bincount(batch.crystal, minlength=batch.n_crystals)
-    return total / counts.to(features.dtype).view(-1, *[1] * (features.ndim - 1))
+    mean: Tensor = total / counts.view(-1, *[1] * (features.ndim - 1))
+    return mean.to(features.dtype)
 
 
 def _perceptron(n_in: int, hidden: int, n_out: int, dropout: float) -> nn.Sequential:

@@ -81,7 +81,9 @@ class PublishedScalar(nn.Module):
     def forward(self, batch: "GraphBatch") -> tuple[Tensor, Tensor, Tensor]:
         """Return functions (n_atoms, n_channels, n_largest), and whom they are with."""
         partners, there = batch.cell_atoms()
-        mixed = torch.einsum("npb,p->nb", _sums_of(batch), self.weights)
+        mixed = torch.einsum(
+            "npb,p->nb", _sums_of(batch).to(self.weights), self.weights
+        )
         steps = (mixed.unsqueeze(1) - self.centres[:, None]) * 63 / 8
         return torch.sqrt(1 + steps**2) * there.unsqueeze(1), partners, there
 

@@ -24,6 +24,7 @@ from crystaltensor.nn.batch import GraphBatch, Neighbourhood
 from crystaltensor.nn.composition import CompositionReference
 from crystaltensor.nn.heads import crystal_mean
 from crystaltensor.nn.layers import BondTensors
+from crystaltensor.nn.pairs import sources
 from crystaltensor.nn.potentials import (
     PUBLISHED,
     TYPICAL_VOLUME,
@@ -227,7 +228,7 @@ class PotentialConvolution(nn.Module):
 
     def _near(self, normed: Tensor, bonds: Tensor, pairs: Tensor) -> list[Tensor]:
         """Return the density of neighbours, and invariants of two bonds, by degree."""
-        gathered = bonds.transpose(1, 2) @ self.send(normed)[pairs]
+        gathered = bonds.transpose(1, 2) @ sources(self.send(normed), pairs)
         gathered = gathered.view(len(normed), -1, self.n_radial * self.n_sent)
         density = self.gather(gathered.transpose(0, 1))  # ((l_max + 1)², n, c)
         products = density * self.mix(density)
@@ -237,7 +238,9 @@ class PotentialConvolution(nn.Module):
     def _far(self, normed: Tensor, sums: Tensor, partners: Tensor) -> list[Tensor]:
         """Return the potentials of the charges of all atoms, and the energies in them."""
         charges = self.charge(normed)
-        potentials = sums @ charges[partners]  # (n, n_sums, n_charges)
+        # Many terms of a large cell cancel: in the precision of the sums.
+        potentials = sums @ sources(charges.to(sums.dtype), partners)
+        potentials = potentials.to(charges.dtype)  # (n, n_sums, n_charges)
         energies = potentials * charges.unsqueeze(1)
         return [potentials.flatten(1), energies.flatten(1)]
 
