@@ -47,3 +47,11 @@ class ElementError(StructureError):
 
 class ResourceError(CrystalTensorError):
     """A calculation that needs more memory, or another device, than there is."""
+
+
+class PotentialError(CrystalTensorError):
+    """An interatomic potential that is missing, fails, or makes a crystal unstable."""
+
+
+class FaultError(CrystalTensorError):
+    """Something that went wrong inside, for one crystal of many: a fault of this tool."""

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -186,3 +186,82 @@ def parse_with_ase(
             yield Parsed(from_ase(atoms))
         except CrystalTensorError as error:
             yield error
+
+
+def database_ids(path: str) -> tuple[int, int]:
+    """Give the first and the last number of the rows of an ASE database.
+
+    Parameters
+    ----------
+    path : str
+        A file that ``ase db`` has written (SQLite).
+
+    Returns
+    -------
+    first, last : int
+        Rows count from 1; ``(1, 0)`` if there is none.
+
+    Raises
+    ------
+    FormatError
+        If it is no such file.
+    """
+    found = []
+    for order in ("id", "-id"):
+        rows = _database_rows(path, sort=order, limit=1)
+        found += [int(row.id) for row in rows]
+    return (found[0], found[1]) if found else (1, 0)
+
+
+def parse_database(
+    path: str, first: int, last: int
+) -> "Iterator[tuple[int, Parsed | CrystalTensorError]]":
+    """Read rows of an ASE database.
+
+    Parameters
+    ----------
+    path : str
+        A file that ``ase db`` has written (SQLite).
+    first, last : int
+        Numbers of rows; those that are not there are left out.
+
+    Yields
+    ------
+    int
+        Number of the row.
+    Parsed or CrystalTensorError
+        Its structure.
+
+    Raises
+    ------
+    FormatError
+        If it is no such file.
+    """
+    selected = [("id", ">=", first), ("id", "<=", last)]
+    for row in _database_rows(path, selection=selected, sort="id"):
+        try:
+            yield int(row.id), Parsed(from_ase(row))  # it has what Atoms have
+        except CrystalTensorError as error:
+            yield int(row.id), error
+
+
+def _database_rows(path: str, **query: object) -> "Iterator[Any]":
+    """Ask an ASE database, with our errors."""
+    from ase.db import connect  # late: it is slow
+
+    if not Path(path).is_file():
+        raise FormatError("there is no such file; check the name")
+    try:
+        # ASE's SQLite files hold numbers and JSON; nothing in them is run.
+        yield from connect(path, type="db", use_lock_file=False).select(
+            columns=["id", "numbers", "positions", "cell", "pbc"],
+            include_data=False,
+            **query,
+        )
+    except CrystalTensorError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise FormatError(
+            f"cannot be read as a database of ASE: {reason or type(error).__name__}"
+        ) from error

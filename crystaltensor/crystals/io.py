@@ -1,8 +1,9 @@
 """Crystals from files: the one door, where every format's errors become ours."""
 
+import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -36,6 +37,7 @@ __all__ = [
     "from_pymatgen",
     "read_crystal",
     "read_crystals",
+    "read_records",
     "read_single",
     "to_ase",
     "to_pymatgen",
@@ -172,6 +174,50 @@ def read_crystals(
             raise item
         else:
             on_error(name, item)
+
+
+def read_records(
+    records: Sequence[bytes],
+    name: str,
+    *,
+    file_format: str,
+    first: int | None,
+    on_error: Failed,
+) -> Iterator[ReadCrystal]:
+    """Read crystals that were cut out of a file, see `crystaltensor.crystals.splitting`.
+
+    Parameters
+    ----------
+    records : sequence of bytes
+        One structure each.
+    name : str
+        The file they are from.
+    file_format : str
+        One of `FORMATS`.
+    first : int or None
+        Index of the first of them in the file; None for the only one of a file.
+    on_error : callable
+        Takes the source and the error of each record that cannot be read.
+
+    Yields
+    ------
+    ReadCrystal
+        In order, named as `read_crystals` names them.
+    """
+    for offset, record in enumerate(records):
+        source = name if first is None else f"{name}#{first + offset}"
+        stream = io.StringIO(record.decode("utf-8-sig", "replace"), newline=None)
+        item: Item
+        try:
+            with np.errstate(all="ignore"):
+                found = list(islice(_parser(stream, file_format), 2))
+            item = found[0] if len(found) == 1 else FormatError("is not one structure")
+        except CrystalTensorError as error:
+            item = error
+        if isinstance(item, CrystalTensorError):
+            on_error(source, _named(source, item))
+        else:
+            yield ReadCrystal(item.crystal, source, item.warnings)
 
 
 def _items(source: Source, file_format: str | None) -> Iterator[tuple[str, Item]]:

@@ -1,10 +1,11 @@
 """Structures from files and folders, one after another; failures keep their places."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crystaltensor.crystals.io import ReadCrystal, read_crystals
+from crystaltensor.crystals.io import ReadCrystal, Source, read_crystals
 from crystaltensor.crystals.opening import by_name
 from crystaltensor.errors import CrystalTensorError, FormatError
 
@@ -65,12 +66,12 @@ def structure_files(paths: Iterable[str], leave_out: Path | None = None) -> list
             files[path] = None
             continue
         inside = [
-            str(file)
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and by_name(file.name)
-            and not any(p.startswith(".") for p in file.relative_to(folder).parts)
-            and not (leave_out and file.resolve().is_relative_to(leave_out.resolve()))
+            file
+            for file, wanted in walk(path, recursive=True)
+            if wanted
+            and not (
+                leave_out and Path(file).resolve().is_relative_to(leave_out.resolve())
+            )
         ]
         if not inside:
             raise FormatError(f"{path}: holds no structure file")
@@ -78,14 +79,59 @@ def structure_files(paths: Iterable[str], leave_out: Path | None = None) -> list
     return list(files)
 
 
+def walk(folder: str, *, recursive: bool) -> Iterator[tuple[str, bool]]:
+    """List the files of a folder in order of their names.
+
+    Hidden entries are left out; links to folders are not followed, so that there is no
+    loop.
+
+    Parameters
+    ----------
+    folder : str
+        The folder.
+    recursive : bool
+        Whether to search the folders in it.
+
+    Yields
+    ------
+    path : str
+        Of the file, the folder in front.
+    wanted : bool
+        Whether its name is that of a structure file; a link that leads nowhere counts
+        as the file that it names.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        yield folder, True  # whoever reads it says why it cannot be read
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if recursive:
+                yield from walk(entry.path, recursive=True)
+        else:
+            yield entry.path, by_name(entry.name) is not None and _may_be_file(entry)
+
+
+def _may_be_file(entry: "os.DirEntry[str]") -> bool:
+    """Tell files, and links that lead to none, from pipes and links to folders."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry).exists())
+    except OSError:  # a loop of links
+        return True
+
+
 def structures_of(
-    path: str, file_format: str | None
+    path: Source, file_format: str | None
 ) -> Iterator[ReadCrystal | Failure]:
     """Read the structures of a file; what cannot be read is a failure in its place.
 
     Parameters
     ----------
-    path : str
+    path : path or stream
         One file.
     file_format : str, optional
         Guessed if left out.

@@ -1,0 +1,219 @@
+"""Long files of many structures, cut into records that are not parsed yet.
+
+A file of a million structures is then never in memory, and its records can be parsed
+by several processes.
+"""
+
+import gzip
+import io
+import json
+import re
+import sys
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from crystaltensor.crystals.opening import MAX_STREAM, by_content, by_name
+from crystaltensor.crystals.parsing import MAX_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = 1 << 16
+_HAS_ATOMS = re.compile(
+    rb"^\s*_atom_site[_.](label|type_symbol)", re.MULTILINE | re.IGNORECASE
+)
+
+
+class RecordFile:
+    """A file that is read record by record.
+
+    Parameters
+    ----------
+    stream : binary file
+        Unpacked.
+    file_format : str or None
+        One of `SPLITTABLE`; None for a stream that is one record, whatever it holds.
+    raw : binary file, optional
+        What `stream` unpacks, to tell how much of it has been read.
+    size : int
+        Bytes of `raw`; 0 if that is not known.
+
+    Attributes
+    ----------
+    trouble : str
+        Why the file ends before its end; empty if it does not.
+    """
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        file_format: str | None,
+        raw: IO[bytes] | None = None,
+        size: int = 0,
+    ) -> None:
+        self.file_format = file_format
+        self.trouble = ""
+        self._stream, self._raw, self._size = stream, raw, size
+
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        if not self._size or self._raw is None:
+            return 0.0
+        return min(1.0, self._raw.tell() / self._size)
+
+    def __iter__(self) -> "Iterator[bytes]":
+        """Give one record after another, undecoded."""
+        try:
+            yield from _SPLITTERS[self.file_format or ""](self._stream)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            self.trouble = (
+                "cannot be unpacked: the gzip file is damaged or cut short here"
+            )
+        except OSError as error:
+            self.trouble = f"cannot be read on: {error.strerror or error}"
+        finally:
+            if self._raw is not None:
+                self._raw.close()
+
+
+def open_records(source: str, file_format: str | None) -> RecordFile | None:
+    """Open a file that can be cut into records.
+
+    Parameters
+    ----------
+    source : str
+        Path, or ``"-"`` for standard input.
+    file_format : str, optional
+        Guessed from the name, then from the content, if left out.
+
+    Returns
+    -------
+    RecordFile or None
+        None if its reader had better read the file as a whole, or say why it cannot;
+        never for standard input.
+    """
+    if source == "-":
+        return _cut(_standard_input(), file_format)
+    chosen = file_format or by_name(source)
+    if chosen not in SPLITTABLE:
+        return None
+    try:
+        stream = Path(source).open("rb")  # noqa: SIM115 - closed by who reads it
+        size = Path(source).stat().st_size
+    except OSError:
+        return None
+    found = _cut(stream, chosen, size)
+    if found.file_format is None:
+        stream.close()
+        return None
+    return found
+
+
+def _cut(
+    raw: io.BufferedReader, file_format: str | None, size: int = 0
+) -> RecordFile:
+    """Unpack a stream and look at its beginning."""
+    stream, head = raw, b""
+    try:
+        head = stream.peek(_HEAD)
+        if head[:2] == b"\x1f\x8b":
+            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), _HEAD)
+            head = stream.peek(_HEAD)
+    except (OSError, EOFError, zlib.error):
+        head = b"\0"  # what reads the whole will say so
+    chosen = file_format or by_content(head.decode("utf-8-sig", "replace"))
+    splits = head and b"\0" not in head and _splits(chosen, head)
+    return RecordFile(stream, chosen if splits else None, raw, size)
+
+
+def _standard_input() -> io.BufferedReader:
+    """Give standard input as bytes; peeking takes nothing from it."""
+    found: object = getattr(sys.stdin, "buffer", sys.stdin)
+    if isinstance(found, io.BufferedReader):
+        return found
+    content = sys.stdin.read() if sys.stdin is not None else ""
+    data = content.encode() if isinstance(content, str) else content
+    return io.BufferedReader(io.BytesIO(data), _HEAD)
+
+
+def _splits(chosen: str | None, head: bytes) -> bool:
+    """Tell whether a file has one record after another."""
+    if chosen != "json":
+        return chosen in SPLITTABLE
+    # A file of JSON is split if its first line is an object, so that it is JSON lines.
+    first, newline, _ = head.lstrip().partition(b"\n")
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return not newline and first[:1] == b"{" and len(head) >= _HEAD
+
+
+def _lines(stream: IO[bytes]) -> "Iterator[bytes]":
+    """Read lines; of one that is too long, the beginning that shows it."""
+    while line := stream.readline(MAX_TEXT):
+        rest = line
+        while len(rest) == MAX_TEXT and rest[-1:] != b"\n":
+            rest = stream.readline(MAX_TEXT)
+        yield line
+
+
+def _json_lines(stream: IO[bytes]) -> "Iterator[bytes]":
+    """Give the lines that are not blank."""
+    for line in _lines(stream):
+        if not line.isspace():
+            yield line
+
+
+def _frames(stream: IO[bytes]) -> "Iterator[bytes]":
+    """Give the frames of extended XYZ; after one without a count all that is left."""
+    for line in _lines(stream):
+        if line.isspace():
+            continue
+        count = line.strip()
+        if not count.isdigit() or len(count) > 9:
+            yield line + stream.read(_HEAD)
+            return
+        parts, size = [line], 0
+        for _ in range(int(count) + 1):
+            part = stream.readline(MAX_TEXT)
+            size += len(part)
+            if not part:
+                break
+            if size <= MAX_TEXT:  # of a frame that is too long, enough to say so
+                parts.append(part)
+        yield b"".join(parts)
+
+
+def _cif_blocks(stream: IO[bytes]) -> "Iterator[bytes]":
+    """Give the data blocks that have atoms."""
+    parts: list[bytes] = []
+    size, in_text = 0, False
+    for line in _lines(stream):
+        if line[:1] == b";":
+            in_text = not in_text
+        elif not in_text and line[:5].lower() == b"data_" and parts:
+            yield from _with_atoms(parts)
+            parts, size = [], 0
+        size += len(line)
+        if size <= MAX_TEXT + _HEAD:
+            parts.append(line)
+    yield from _with_atoms(parts)
+
+
+def _with_atoms(parts: list[bytes]) -> "Iterator[bytes]":
+    """Give a data block if it has atoms, as the reader of CIF does."""
+    block = b"".join(parts)
+    if _HAS_ATOMS.search(block):
+        yield block
+
+
+def _all(stream: IO[bytes]) -> "Iterator[bytes]":
+    """Give the whole stream as one record."""
+    yield stream.read(MAX_STREAM + 1)
+
+
+_SPLITTERS = {"": _all, "json": _json_lines, "extxyz": _frames, "cif": _cif_blocks}
+SPLITTABLE = frozenset({"json", "extxyz", "cif"})
+"""Formats that are cut into records."""

@@ -1,0 +1,482 @@
+"""An output that nothing can damage: a journal says how much of it counts.
+
+Beside ``OUT`` lie ``OUT.run.json``, which says what the run is, ``OUT.journal`` with one
+line for each block that is safe on the disk, and ``OUT.errors.jsonl`` with the
+structures that failed. The bytes of a block are on the disk before its line is, so that
+after a crash at any moment the output is cut to what the last line says.
+"""
+
+import errno
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from crystaltensor.crystals.writing import replacing
+from crystaltensor.errors import ConfigError, FormatError, ResourceError
+
+if TYPE_CHECKING:
+    from crystaltensor.workflows.blocks import Block, Treated
+    from crystaltensor.workflows.output_formats import OutputFormat
+
+COMMIT_SECONDS = 0.5
+"""What is in hand is brought to the disk no more often than this."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many structures there are.
+
+    Parameters
+    ----------
+    n_ok : int
+        With a prediction.
+    failed : Counter of str
+        Without, by the kind of error.
+    """
+
+    n_ok: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def n_failed(self) -> int:
+        """Count the failures."""
+        return self.failed.total()
+
+    def __add__(self, other: "Counts | Treated") -> "Counts":
+        """Count more structures."""
+        return Counts(self.n_ok + other.n_ok, self.failed + other.failed)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a journal: a block that is safe.
+
+    Parameters
+    ----------
+    block : int
+        Its number.
+    inputs : str
+        Its signature.
+    output, errors : int
+        Bytes of the output and of the failures, this block included.
+    counts : Counts
+        Of this block alone.
+    """
+
+    block: int
+    inputs: str
+    output: int
+    errors: int
+    counts: Counts
+
+    def text(self) -> str:
+        """Write the line."""
+        record = {
+            "block": self.block,
+            "inputs": self.inputs,
+            "output": self.output,
+            "errors": self.errors,
+            "ok": self.counts.n_ok,
+            "failed": dict(sorted(self.counts.failed.items())),
+        }
+        return json.dumps(record) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> "Line":
+        """Read a line."""
+        record = json.loads(text)
+        counts = Counts(int(record["ok"]), Counter(record["failed"]))
+        return cls(
+            block=int(record["block"]),
+            inputs=str(record["inputs"]),
+            output=int(record["output"]),
+            errors=int(record["errors"]),
+            counts=counts,
+        )
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files of a run.
+
+    Parameters
+    ----------
+    output : Path
+        What the user has named; for a folder of files it holds them.
+    """
+
+    output: Path
+
+    def _beside(self, ending: str) -> Path:
+        """Name a file beside the output."""
+        return self.output.with_name(self.output.name + ending)
+
+    @property
+    def run(self) -> Path:
+        """What the run is."""
+        return self._beside(".run.json")
+
+    @property
+    def journal(self) -> Path:
+        """Which blocks are safe."""
+        return self._beside(".journal")
+
+    @property
+    def errors(self) -> Path:
+        """Which structures failed."""
+        return self._beside(".errors.jsonl")
+
+    @property
+    def lock(self) -> Path:
+        """Held by who writes."""
+        return self._beside(".lock")
+
+    @property
+    def partial(self) -> Path:
+        """Where records wait for a form that is written in one go."""
+        return self._beside(".part")
+
+    def all(self) -> tuple[Path, ...]:
+        """Give all of them."""
+        beside = (self.run, self.journal, self.errors, self.lock, self.partial)
+        return (self.output, *beside)
+
+
+class Journal:
+    """A run that is being written; made by `opened_journal`.
+
+    Parameters
+    ----------
+    paths : Paths
+        Its files.
+    output_format : OutputFormat
+        The form of the output.
+    lines : list of Line
+        What an earlier run has left.
+    """
+
+    def __init__(
+        self, paths: Paths, output_format: "OutputFormat", lines: list[Line]
+    ) -> None:
+        self.paths = paths
+        self.lines = {line.block: line for line in lines}
+        self.before = sum((line.counts for line in lines), Counts())
+        self._format = output_format
+        self._waiting: list[Line] = []
+        self._committed = time.monotonic()
+        self._files = ExitStack()
+        last = lines[-1] if lines else None
+        self._into_folder = output_format.name == "folder"
+        target = paths.partial if output_format.in_one_go else paths.output
+        if self._into_folder:
+            paths.output.mkdir(exist_ok=True)
+            self._output = None
+        else:
+            head = output_format.head()
+            self._output = self._open(target, last.output if last else 0, head)
+        self._errors = self._open(paths.errors, last.errors if last else 0, b"")
+        self._journal = self._open(paths.journal, _whole_lines(paths.journal), b"")
+        _folder_to_disk(paths.output.parent)
+
+    def _open(self, path: Path, size: int, head: bytes) -> IO[bytes]:
+        """Open a file and cut it to what counts."""
+        stream = self._files.enter_context(path.open("ab"))
+        if stream.tell() < size:
+            raise FormatError(
+                f"{path}: has {stream.tell()} bytes where the journal says {size}: it was "
+                "changed; begin anew with --overwrite"
+            )
+        stream.truncate(size)
+        if not size and head:
+            stream.write(head)
+        return stream
+
+    def add(self, block: "Block", treated: "Treated") -> None:
+        """Append a block, and bring it to the disk if the last time is long ago.
+
+        Raises
+        ------
+        ResourceError
+            If the disk is full; what was brought to the disk before is safe.
+        """
+        with self._told():
+            if self._output is not None:
+                self._output.write(treated.output)
+            for name, content in treated.files:
+                self._write_file(self.paths.output / name, content)
+            self._errors.write(treated.errors)
+            self._waiting.append(
+                Line(
+                    block.number,
+                    block.signature,
+                    0 if self._output is None else self._output.tell(),
+                    self._errors.tell(),
+                    Counts(treated.n_ok, treated.failed),
+                )
+            )
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Bring to the disk what is in hand; only then does it count."""
+        with self._told():
+            for stream in (self._output, self._errors):
+                if stream is not None:
+                    _to_disk(stream)
+            for line in self._waiting:
+                self._journal.write(line.text().encode())
+            _to_disk(self._journal)
+        self._waiting = []
+        self._committed = time.monotonic()
+
+    def complete(self) -> None:
+        """Say that nothing is missing, and give the output its final form.
+
+        Raises
+        ------
+        ResourceError
+            If the disk is full.
+        """
+        self.commit()
+        self._files.close()
+        with self._told():
+            self._format.complete(self.paths.partial, self.paths.output)
+            with self.paths.journal.open("ab") as stream:
+                stream.write(b'{"complete": true}\n')
+                _to_disk(stream)
+            self.paths.partial.unlink(missing_ok=True)
+        if not self.paths.errors.stat().st_size:
+            self.paths.errors.unlink()
+
+    def close(self) -> None:
+        """Let go of the files; what is not on the disk yet does not count."""
+        with suppress(OSError):  # a full disk was told before
+            self._files.close()
+
+    @staticmethod
+    def _write_file(path: Path, content: bytes) -> None:
+        """Write a file of its own."""
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as stream:
+            stream.write(content)
+            _to_disk(stream)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what a full disk means."""
+        try:
+            yield
+        except OSError as error:
+            what = error.strerror or str(error)
+            hint = "free some space, then " if error.errno in _FULL else ""
+            raise ResourceError(
+                f"{self.paths.output}: cannot be written: {what}; what is there is safe: "
+                f"{hint}go on with --resume"
+            ) from error
+
+
+def _whole_lines(path: Path) -> int:
+    """Count the bytes up to the end of the last whole line."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+
+
+def _folder_to_disk(folder: Path) -> None:
+    """Bring the names of new files to the disk, where the system lets us."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _to_disk(stream: IO[bytes]) -> None:
+    """Bring a file to the disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+@contextmanager
+def opened_journal(
+    output: Path,
+    output_format: "OutputFormat",
+    header: dict[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Iterator[Journal | Counts]:
+    """Begin a run, or go on with one.
+
+    Parameters
+    ----------
+    output : Path
+        Where the records go.
+    output_format : OutputFormat
+        Their form.
+    header : dict
+        Everything that the bytes of the output depend on.
+    resume : bool
+        Whether to go on with what is there, if anything is.
+    overwrite : bool
+        Whether to begin anew whatever is there.
+
+    Yields
+    ------
+    Journal or Counts
+        Ready to be added to; the counts alone if nothing is left to do.
+
+    Raises
+    ------
+    ConfigError
+        If there is an output that is not to be touched, or one of another run.
+    ResourceError
+        If another process writes it.
+    FormatError
+        If it cannot be written, or is damaged.
+    """
+    from filelock import FileLock, Timeout
+
+    paths = Paths(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(paths.lock, timeout=0)
+        with lock:
+            lines, complete = _begin(paths, header, resume=resume, overwrite=overwrite)
+            if complete:
+                yield sum((line.counts for line in lines), Counts())
+                return
+            journal = Journal(paths, output_format, lines)
+            try:
+                yield journal
+            finally:
+                journal.close()
+                # Removed while it is held: whoever comes now makes a new one.
+                paths.lock.unlink(missing_ok=True)
+    except Timeout:
+        raise ResourceError(
+            f"{output}: another process is writing it; wait for its end, or name another "
+            "output"
+        ) from None
+    except OSError as error:
+        raise FormatError(f"{output}: cannot be written: {error.strerror}") from error
+
+
+def _begin(
+    paths: Paths, header: dict[str, Any], *, resume: bool, overwrite: bool
+) -> tuple[list[Line], bool]:
+    """Look at what is there, and write down what the run is."""
+    there = paths.run.exists()
+    if overwrite:
+        for path in (paths.run, paths.journal, paths.errors, paths.partial):
+            path.unlink(missing_ok=True)
+        for path in paths.output.glob("[0-9]" * 4 + "/" + "[0-9]" * 8 + "*.json"):
+            path.unlink()  # what an earlier run has written into a folder
+        there = False
+    elif paths.output.exists() and not there:
+        raise ConfigError(
+            f"{paths.output}: is there already; replace it with --overwrite"
+        )
+    elif there and not resume:
+        raise ConfigError(
+            f"{paths.output}: a run has written it; go on with --resume, or begin anew "
+            "with --overwrite"
+        )
+    if there:
+        _compare(read_header(paths), header, paths.output)
+        return read_journal(paths)
+    paths.journal.unlink(missing_ok=True)
+    with replacing(paths.run) as partial:
+        text = json.dumps(header, indent=1, ensure_ascii=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+    return [], False
+
+
+def _compare(then: dict[str, Any], now: dict[str, Any], output: Path) -> None:
+    """Refuse to go on with a run of other inputs or settings."""
+    for key in {**then, **now}:
+        if then.get(key) != now.get(key):
+            raise ConfigError(
+                f"{output}: was begun with {key} {_brief(then.get(key))}, not "
+                f"{_brief(now.get(key))}; repeat the command as it was, or name another "
+                "output"
+            )
+
+
+def _brief(value: object) -> str:
+    """Write a value for a message."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def read_header(paths: Paths) -> dict[str, Any]:
+    """Read what a run is.
+
+    Parameters
+    ----------
+    paths : Paths
+        Its files.
+
+    Returns
+    -------
+    dict
+        As `opened_journal` was given it.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    """
+    try:
+        header = json.loads(paths.run.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{paths.run}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise FormatError(f"{paths.run}: is damaged; begin anew with --overwrite")
+    return header
+
+
+def read_journal(paths: Paths) -> tuple[list[Line], bool]:
+    """Read which blocks are safe.
+
+    Parameters
+    ----------
+    paths : Paths
+        The files of the run.
+
+    Returns
+    -------
+    lines : list of Line
+        In order; a line that was cut short does not count.
+    complete : bool
+        Whether the run has come to its end.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged otherwise.
+    """
+    if not paths.journal.exists():
+        return [], False
+    lines: list[Line] = []
+    text = paths.journal.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    for number, line in enumerate(whole, 1):
+        try:
+            if json.loads(line).get("complete"):
+                return lines, True
+            lines.append(Line.parse(line))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise FormatError(
+                f"{paths.journal}: line {number} is damaged; begin anew with --overwrite"
+            ) from None
+    return lines, False
