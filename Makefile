@@ -1,10 +1,10 @@
-# The two commands that the README and CI call, and the house rules.
+# The two commands that the README and CI call, the house rules, and the pages.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs docs-check docs-write check-wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crystaltensor predict docs/examples/POSCAR.AlN --property piezo
@@ -18,6 +18,21 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+# Runs every command of the README and the pages, those that take long as well.
+docs-check: $(VENV)/.installed-test
+	$(BIN)/python docs/checks.py --long
+
+# Puts what the commands print now in place of what the pages show.
+docs-write: $(VENV)/.installed-test
+	$(BIN)/python docs/checks.py --write
+
+# Builds the wheel, and runs the tests on it far from the repository.
+check-wheel: $(VENV)/.installed-test
+	VENV=$(abspath $(VENV)) .ci/check-wheel
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -29,5 +44,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) -e '.[test]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/_build docs/_generated

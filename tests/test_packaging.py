@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {
     "CHANGELOG.md",
+    "CITATION.cff",
     "LICENSE",
     "Makefile",
     "README.md",

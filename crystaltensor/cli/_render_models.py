@@ -46,7 +46,7 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
             f"[dim]  weights {model.sha256[:12]}, trained by {model.version}[/]"
         )
     folders = sorted({str(Path(model.folder).parent) for model in models})
-    console.print(f"In {escape(', '.join(folders))}", soft_wrap=True)
+    console.print(f"[dim]In {escape(', '.join(folders))}[/]", soft_wrap=True)
 
 
 def _figures(model: "ModelSummary") -> list[str]:

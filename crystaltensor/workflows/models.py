@@ -11,6 +11,7 @@ from crystaltensor.inference.models import (
     describe_model,
     find_model,
     installed_models,
+    models_folder,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ModelSummary:
     Parameters
     ----------
     name : str
-        What ``--property`` or ``--model`` calls it.
+        Its name if it is installed, else the path of its folder.
     predicts : str
         The property.
     title : str
@@ -105,13 +106,14 @@ def list_models(
             "the package anew"
         )
     folders = [find_model(model) for model in models] or list(installed.values())
-    return [_summary(describe_model(Path(folder))) for folder in folders]
+    return [_summary(describe_model(folder)) for folder in folders]
 
 
 def _summary(model: TrainedModel) -> ModelSummary:
     """Say the most important about a model."""
+    own = model.folder.parent != models_folder()
     return ModelSummary(
-        name=model.name,
+        name=str(model.folder) if own else model.folder.name,
         predicts=model.row.name,
         title=model.row.title,
         unit=model.row.unit,
