@@ -1,8 +1,10 @@
 """How Sphinx builds these pages: `make docs`."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 
 import crystaltensor
@@ -21,21 +23,12 @@ project_copyright = author
 version = release = crystaltensor.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "_generated/README.md"]
-nitpicky = False
-templates_path: list[str] = []
-
+exclude_patterns = ["_build"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.xref_missing"] if False else []
 
 autodoc_member_order = "bysource"
-autodoc_typehints = (
-    "none"  # the sections of the docstrings say them, with shapes and units
-)
-autodoc_default_options = {"members": True, "inherited-members": False}
+autodoc_typehints = "none"  # docstrings say the types, with shapes and units
 napoleon_google_docstring = False
-napoleon_use_rtype = False
-napoleon_use_param = False
 
 html_theme = "furo"
 html_title = f"crystaltensor {release}"
@@ -44,29 +37,40 @@ html_show_sphinx = False
 html_copy_source = False
 
 
-def write_math(translator: "HTML5Translator", node: "nodes.Element") -> None:
-    """Write a formula as MathML, which browsers show without a script."""
-    block = node.tagname == "math_block"
-    translator.body.append(tex2mathml(node.astext(), as_block=block))
-
-
-def leave(translator: "HTML5Translator", node: "nodes.Element") -> None:
-    """Do nothing: the formula is complete."""
-
-
 def visit_math(translator: "HTML5Translator", node: "nodes.Element") -> None:
-    """Write a formula and nothing else of its node."""
-    from docutils.nodes import SkipNode
+    """Write a formula as MathML, which browsers show without a script.
 
-    write_math(translator, node)
+    Raises
+    ------
+    SkipNode
+        Always: the formula is complete.
+    """
+    formula = node.astext().replace(r"\dots", r"\ldots")
+    block = node.tagname == "math_block"
+    translator.body.append(tex2mathml(formula, as_block=block))
     raise SkipNode
+
+
+def number_references(*event: Any) -> None:  # noqa: ANN401 - what Sphinx hands over
+    """Write references as text: their numbers start anew in each docstring."""
+    lines: list[str] = event[-1]
+    plain: list[str] = []
+    inside = False
+    for line in lines:
+        begins = re.match(r"\.\. (\[\d+\]) (.*)", line)
+        inside = begins is not None or (inside and line.startswith("   "))
+        if begins:
+            plain += ["", f"{begins[1]} {begins[2]}"]
+        else:
+            plain.append(line.strip() if inside else re.sub(r"(\[\d+\])_", r"\1", line))
+    lines[:] = plain
 
 
 def write_cards(_: "Sphinx") -> None:
     """Make a page of the card of each model that is there."""
     folder = HERE / "_generated"
     folder.mkdir(exist_ok=True)
-    cards = {path.parent.name: path for path in MODELS.glob("*/CARD.md")}
+    cards = {path.parent.name for path in MODELS.glob("*/CARD.md")}
     for old in folder.glob("*.md"):
         if old.stem not in cards:
             old.unlink()
@@ -81,7 +85,8 @@ def setup(app: "Sphinx") -> None:
     """Register what is above."""
     app.add_html_math_renderer(
         "mathml",
-        inline_renderers=(visit_math, leave),
-        block_renderers=(visit_math, leave),
+        inline_renderers=(visit_math, None),
+        block_renderers=(visit_math, None),
     )
+    app.connect("autodoc-process-docstring", number_references)
     app.connect("builder-inited", write_cards)

@@ -36,7 +36,7 @@ class AllowedForm:
     names : ndarray of str, shape of the form
         Name of every entry: (3,), (3, 3), (3, 6), (6, 3) or (6, 6) where the index
         symmetry has Voigt pairs, else all Cartesian indices.
-    coefficients : ndarray, shape (*shape of the form, n_independent)
+    coefficients : ndarray, shape (..., n_independent)
         What each entry is, in terms of the independent components.
     flat : ndarray of int, shape of the form
         Place of each entry in the flattened full tensor.
