@@ -47,7 +47,11 @@ def _elastic_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain val
         for name, key in (("Bulk", "bulk"), ("Shear", "shear")):
             parts = (number(m[f"{key}_{kind}"]) for kind in ("voigt", "reuss", "hill"))
             voigt, reuss, hill = parts
-            yield f"{name} modulus: {hill} GPa (Hill), {voigt} (Voigt), {reuss} (Reuss)"
+            line = (
+                f"{name} modulus: {hill} GPa (Hill), {voigt} (Voigt), {reuss} (Reuss)"
+            )
+            second = m.get(f"{key}_potnet")
+            yield line + (f"; PotNet: {number(second)} GPa" if second else "")
         yield (
             f"Young's modulus {number(m['young'])} GPa, Poisson ratio "
             f"{number(m['poisson'])} (Hill), anisotropy A_U {number(m['universal_anisotropy'])}"

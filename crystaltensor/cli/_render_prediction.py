@@ -60,6 +60,10 @@ def _prediction(console: Console, found: "Prediction") -> None:
     """Show a tensor and what follows from it."""
     unit = unit_of(found.unit)
     title = found.row.title[0].upper() + found.row.title[1:]
+    if not found.row.rank:
+        console.print(f"[bold]{title}[/] = {number(float(found.tensor))}{unit}")
+        _model(console, found)
+        return
     title = f"[bold]{title}[/]{unit and ' in' + unit}"
     if found.voigt is None:
         console.print(_atoms_table(found, title))
@@ -70,6 +74,11 @@ def _prediction(console: Console, found: "Prediction") -> None:
     else:
         _components(console, found)
         show_derived(console, found.derived)
+    _model(console, found)
+
+
+def _model(console: Console, found: "Prediction") -> None:
+    """Say which model it was."""
     model = found.model
     console.print(
         f"[dim]Model {model['name']} {model['version']}, {model['sha256'][:12]}[/]\n"

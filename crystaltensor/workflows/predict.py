@@ -4,12 +4,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crystaltensor.errors import ConfigError, CrystalTensorError
-from crystaltensor.properties import PROPERTIES, TensorProperty, find_property
+from crystaltensor.properties import (
+    BULK_MODULUS,
+    ELASTIC,
+    PROPERTIES,
+    SHEAR_MODULUS,
+    TensorProperty,
+    find_property,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crystaltensor.inference.prediction import Prediction
+    from crystaltensor.inference.predictor import Predictor
 
 ALL = "all"
 """Stands for every property that the package has a model for."""
@@ -32,7 +40,8 @@ def predict(
     source : str
         Path of a structure file, or ``-`` for standard input.
     properties : sequence of str
-        Names or aliases of tensor properties, or ``"all"``.
+        Names or aliases of properties, or ``"all"``. Moduli of an elastic tensor stand
+        beside those of the models for scalars.
     model : str, optional
         Folder of a model, if only one property is wanted; the one of the package if
         left out.
@@ -58,7 +67,7 @@ def predict(
     ConfigError
         If a property is unknown, or the model predicts another one.
     """
-    rows = _wanted(properties)
+    rows = wanted(properties)
     if model is not None and len(rows) > 1:
         raise ConfigError("a model of your own predicts one property; name just that")
     # Read before torch is imported: a bad file is then reported at once.
@@ -76,20 +85,45 @@ def predict(
             raise ConfigError(
                 f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
             )
+    second = _moduli_models(rows, predictors, device)
     try:
-        needs = Needs.union(predictor.needs for predictor in predictors)
+        needs = Needs.union(each.needs for each in (*predictors, *second.values()))
         needs.refuse_unfit(read.crystal)
         described = needs.describe(find_symmetry(read.crystal, symprec=symprec))
+        beside = {
+            name: float(each.predict_described([described])[0].tensor)
+            for name, each in second.items()
+        }
         for predictor in predictors:
             (found,) = predictor.predict_described(
                 [described], frame=frame, sources=[read.source]
             )
+            if found.row == ELASTIC:
+                found = replace(found, beside=beside)
             yield replace(found, warnings=(*read.warnings, *found.warnings))
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
 
 
-def _wanted(properties: "Sequence[str]") -> list[TensorProperty]:
+def _moduli_models(
+    rows: "list[TensorProperty]", predictors: "list[Predictor]", device: str
+) -> "dict[str, Predictor]":
+    """Load what the moduli of an elastic tensor are to be seen beside."""
+    from crystaltensor.inference.models import installed_models
+    from crystaltensor.inference.predictor import load
+
+    if ELASTIC not in rows:
+        return {}
+    loaded = dict(zip(rows, predictors, strict=True))
+    installed = installed_models()
+    return {
+        name: loaded.get(row) or load(row.name, device=device)
+        for name, row in (("bulk", BULK_MODULUS), ("shear", SHEAR_MODULUS))
+        if row.name in installed
+    }
+
+
+def wanted(properties: "Sequence[str]") -> list[TensorProperty]:
     """Look up the properties, each once, in the order given."""
     from crystaltensor.inference.models import installed_models
 
