@@ -135,10 +135,15 @@ class Prediction:
             "largest_component": {"name": name, "value": value},
         }
         if self.forbidden is None:
-            derived |= derive({self.row.name: self.tensor}, own=self.row.name)[0]
+            derived |= self.following
         for name, modulus in self.beside.items():
             derived.setdefault("moduli", {})[f"{name}_potnet"] = modulus
         return derived
+
+    @cached_property
+    def following(self) -> dict[str, Any]:
+        """What follows from the tensor alone, see `derive`."""
+        return derive({self.row.name: self.tensor}, own=self.row.name)[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the prediction as plain values, as one line of a JSONL file holds it."""
@@ -178,7 +183,7 @@ class Prediction:
 
 
 def derive_together(predictions: "Sequence[Prediction]") -> None:
-    """Find `Prediction.derived` of many at once, tens of times faster than one by one.
+    """Find `Prediction.following` of many at once, tens of times faster than one by one.
 
     Parameters
     ----------
@@ -189,5 +194,5 @@ def derive_together(predictions: "Sequence[Prediction]") -> None:
     if not asked:
         return
     found = derive_many([one.tensor for one in asked], asked[0].row.name)
-    for one, (derived, _) in zip(asked, found, strict=True):
-        vars(one)["derived"] = one._sizes() | derived  # noqa: SLF001 - of this class
+    for one, (following, _) in zip(asked, found, strict=True):
+        vars(one)["following"] = following
