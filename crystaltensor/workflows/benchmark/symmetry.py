@@ -337,10 +337,11 @@ def _table(predictor: "Predictor", found: _Result, count: int) -> Table:
                 tally.other_class,
             )
         )
-    notes = [
+    first = (
         f"{count} crystals. A change is ‖T′ − RT‖/‖T‖; that of a tensor below 1 % of the "
         "usual size is relative to that 1 %."
-    ]
+    )
+    notes = [first]
     if not row.per_atom:
         notes.append(
             "Before the projection, at most the part "
