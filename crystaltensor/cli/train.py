@@ -39,6 +39,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "pymatgen, ASE and spglib are not installed.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
+@click.option(
+    "--calibrate-only",
+    is_flag=True,
+    help="Do not train: calibrate the uncertainty of the model in that folder again.",
+)
 @_options.device
 @click.option(
     "--network",
@@ -56,6 +61,7 @@ def train(
     audit: bool,
     prepare_only: bool,
     resume: bool,
+    calibrate_only: bool,
     device: str,
     network: tuple[str, ...],
     **settings: object,
@@ -90,6 +96,7 @@ def train(
         device=device,
         resume=resume,
         prepare_only=prepare_only,
+        calibrate_only=calibrate_only,
     )
     _render_train.training(events, chosen)
 

@@ -143,13 +143,29 @@ class Crystal:
     @cached_property
     def formula(self) -> str:
         """Reduced formula, electropositive elements first, such as ``AlN``."""
-        found, counts = np.unique(self.numbers, return_counts=True)
-        divisor = int(np.gcd.reduce(counts))
-        count_of = dict(zip(found.tolist(), (counts // divisor).tolist(), strict=True))
-        return "".join(
-            SYMBOLS[number] + (str(count_of[number]) if count_of[number] > 1 else "")
-            for number in sorted(count_of, key=_PLACE.__getitem__)
-        )
+        return reduced_formula(self.numbers)
+
+
+def reduced_formula(numbers: "NDArray[np.int64]") -> str:
+    """Write the reduced formula of some atoms.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (n_atoms,)
+        Atomic numbers.
+
+    Returns
+    -------
+    str
+        Electropositive elements first, such as ``AlN``.
+    """
+    found, counts = np.unique(numbers, return_counts=True)
+    divisor = int(np.gcd.reduce(counts))
+    count_of = dict(zip(found.tolist(), (counts // divisor).tolist(), strict=True))
+    return "".join(
+        SYMBOLS[number] + (str(count_of[number]) if count_of[number] > 1 else "")
+        for number in sorted(count_of, key=_PLACE.__getitem__)
+    )
 
 
 def atomic_number(symbol: str) -> int:

@@ -3,8 +3,10 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TABLE = Path(__file__).with_name("tables") / "element_features.json"
 
@@ -13,7 +15,7 @@ LAST_ELEMENT = 100
 
 
 @cache
-def element_features() -> torch.Tensor:
+def element_features() -> "Tensor":
     """Describe the elements 1 to 100 by group, period, electronegativity and the like.
 
     Returns
@@ -25,6 +27,8 @@ def element_features() -> torch.Tensor:
     ----------
     .. [1] T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018).
     """
+    import torch
+
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     rows = [table[str(number)] for number in range(1, LAST_ELEMENT + 1)]
     return torch.tensor(rows, dtype=torch.float32)

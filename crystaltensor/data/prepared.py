@@ -1,5 +1,6 @@
 """Graphs and projected labels, made once for a training run and kept on disk."""
 
+import contextlib
 import hashlib
 import itertools
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from crystaltensor.data.hypotheses import allowed_part, symmetry_of
 from crystaltensor.data.potential_sums import potential_sums
 from crystaltensor.data.rows import Dropped, LabelledCrystal
 from crystaltensor.data.scales import to_learn
-from crystaltensor.errors import DataError
+from crystaltensor.errors import DataError, SymmetryError
 from crystaltensor.symmetry.irreps import irrep_projectors
+from crystaltensor.symmetry.sites import site_projectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from crystaltensor.crystals.crystal import Crystal
     from crystaltensor.nn.batch import Neighbourhood
     from crystaltensor.properties import TensorProperty
+    from crystaltensor.symmetry.operations import Symmetry
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,20 @@ class PreparedData:
     graphs : list of CrystalGraph
         The inputs.
     tensors : ndarray, shape (n, 3, ..., 3)
-        Labels, on the scale on which they are learnt, projected on what the symmetry of the crystal allows: one for each
-        crystal, or, if the property belongs to atoms, for each atom of each crystal.
+        Labels, on the scale on which they are learnt, projected on what the symmetry of
+        the crystal allows: one for each crystal, or, if the property belongs to atoms,
+        for each atom of each crystal.
     splits : ndarray of str
         ``"train"``, ``"val"`` or ``"test"``.
     sign_known, polar : ndarray of bool
         As in `LabelledCrystal`.
+    point_groups : ndarray of str
+        Symbols of the crystal classes; empty where no symmetry is found.
+    n_primitive : ndarray of int
+        Atoms of the primitive cells.
+    sites : ndarray of float32, shape (n_atoms, n_components, n_components), or None
+        If the property belongs to atoms: projectors on what the sites allow, from
+        `site_projectors`.
     key : str
         Hash of the data and the settings it was prepared with.
     """
@@ -54,6 +65,9 @@ class PreparedData:
     splits: "NDArray[np.str_]"
     sign_known: "NDArray[np.bool_]"
     polar: "NDArray[np.bool_]"
+    point_groups: "NDArray[np.str_]"
+    n_primitive: "NDArray[np.int64]"
+    sites: "NDArray[np.float32] | None"
     key: str
 
     def part(self, split: str) -> "NDArray[np.int64]":
@@ -109,21 +123,29 @@ def prepare(
         What was left out.
     """
     kept, tensors, dropped = [], [], []
-    irreps: list[Mapping[tuple[int, bool], NDArray[np.float64]]] = []
+    symmetries: list[Symmetry | None] = []
     for labelled in rows:
         if not row.rank:  # every symmetry allows a scalar
-            kept.append(labelled)
-            irreps.append({})
-            tensors.append(to_learn(labelled.tensor, row))
-            continue
-        group, tensor, lost = fitting_group(labelled, row, symprec, max_residual)
-        if lost > max_residual and labelled.split != "test":
-            share = f"{100 * lost:.0f} % of its label is forbidden by symmetry"
-            dropped.append(Dropped(labelled.name, share))
-            continue
+            symmetry, tensor = None, to_learn(labelled.tensor, row)
+            with contextlib.suppress(SymmetryError):
+                symmetry = symmetry_of(labelled.crystal, symprec[0])
+        else:
+            symmetry, tensor, lost = fitting_symmetry(
+                labelled, row, symprec, max_residual
+            )
+            if lost > max_residual and labelled.split != "test":
+                share = f"{100 * lost:.0f} % of its label is forbidden by symmetry"
+                dropped.append(Dropped(labelled.name, share))
+                continue
         kept.append(labelled)
-        irreps.append(irrep_projectors(group, row.index_symmetry))
+        symmetries.append(symmetry)
         tensors.append(tensor)
+    irreps = [
+        irrep_projectors(symmetry.rotations, row.index_symmetry)
+        if symmetry is not None and row.rank
+        else {}
+        for symmetry in symmetries
+    ]
     graphs = build_graphs([each.crystal for each in kept], around, irreps)
     data = PreparedData(
         names=[labelled.name for labelled in kept],
@@ -132,9 +154,29 @@ def prepare(
         splits=np.array([labelled.split for labelled in kept]),
         sign_known=np.array([labelled.sign_known for labelled in kept]),
         polar=np.array([labelled.polar for labelled in kept]),
+        point_groups=np.array(["" if s is None else s.point_group for s in symmetries]),
+        n_primitive=np.array(
+            [
+                each.crystal.n_atoms if s is None else s.n_primitive
+                for each, s in zip(kept, symmetries, strict=True)
+            ]
+        ),
+        sites=_sites(symmetries, row) if row.per_atom else None,
         key=key,
     )
     return data, dropped
+
+
+def _sites(
+    symmetries: "Sequence[Symmetry | None]", row: "TensorProperty"
+) -> "NDArray[np.float32]":
+    """Put the projectors of the sites of all crystals below each other."""
+    found = [
+        site_projectors(symmetry, row.index_symmetry)
+        for symmetry in symmetries
+        if symmetry is not None
+    ]
+    return np.concatenate(found).astype(np.float32)
 
 
 def build_graphs(
@@ -171,13 +213,13 @@ def build_graphs(
     ]
 
 
-def fitting_group(
+def fitting_symmetry(
     labelled: LabelledCrystal,
     row: "TensorProperty",
     symprec: "Sequence[float]",
     max_residual: float,
-) -> "tuple[NDArray[np.float64], NDArray[np.float64], float]":
-    """Find the point group that allows a label, and project the label.
+) -> "tuple[Symmetry, NDArray[np.float64], float]":
+    """Find the symmetry that allows a label, and project the label.
 
     Parameters
     ----------
@@ -190,8 +232,8 @@ def fitting_group(
 
     Returns
     -------
-    rotations : ndarray, shape (n_ops, 3, 3)
-        The point group.
+    symmetry : Symmetry
+        Of the crystal.
     tensor : ndarray
         The part of the label that it allows.
     lost : float
@@ -204,7 +246,7 @@ def fitting_group(
         lost = float(np.linalg.norm(labelled.tensor - tensor))
         if lost <= max_residual * norm:
             break
-    return symmetry.rotations, tensor, lost / norm if norm else 0.0
+    return symmetry, tensor, lost / norm if norm else 0.0
 
 
 def cache_key(paths: "Sequence[Path]", **settings: object) -> str:
@@ -237,6 +279,8 @@ def save_prepared(data: PreparedData, path: Path) -> None:
         "splits": data.splits,
         "sign_known": data.sign_known,
         "polar": data.polar,
+        "point_groups": data.point_groups,
+        "n_primitive": data.n_primitive,
         "key": np.array(data.key),
         "volumes": np.array([graph.volume for graph in graphs]),
         "n_atoms": np.array([len(graph.numbers) for graph in graphs]),
@@ -250,6 +294,8 @@ def save_prepared(data: PreparedData, path: Path) -> None:
     if graphs[0].sums is not None:
         flat = [graph.sums.ravel() for graph in graphs if graph.sums is not None]
         arrays["sums"] = np.concatenate(flat)
+    if data.sites is not None:
+        arrays["sites"] = data.sites
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
@@ -318,6 +364,9 @@ def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
         splits=arrays["splits"],
         sign_known=arrays["sign_known"],
         polar=arrays["polar"],
+        point_groups=arrays["point_groups"],
+        n_primitive=arrays["n_primitive"],
+        sites=arrays.get("sites"),
         key=str(arrays["key"]),
     )
 

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import crystaltensor
+from crystaltensor.data.domain import Domain
 from crystaltensor.errors import ConfigError, ModelError
 from crystaltensor.properties import TensorProperty, find_property
+from crystaltensor.training.calibration import Calibration
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from crystaltensor.nn.ensemble import Ensemble
 
 WEIGHTS, SETTINGS, RECORD = "weights.safetensors", "config.toml", "record.json"
+
+TRAINING = "training.safetensors"
+"""What is kept of the training crystals, see `Domain`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class TrainedModel:
         What is known of each member: its ``seed`` and its own ``metrics`` among it.
     folder : Path
         Where it lies.
+    calibration : Calibration, optional
+        What turns the members' disagreement into an uncertainty.
     """
 
     name: str
@@ -61,6 +69,29 @@ class TrainedModel:
     metrics: "Mapping[str, Mapping[str, Any]]"
     members: "tuple[Mapping[str, Any], ...]"
     folder: Path
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @cached_property
+    def domain(self) -> Domain | None:
+        """The crystals that it has learnt from; None for a model that keeps none.
+
+        Raises
+        ------
+        ModelError
+            If their file is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = self.folder / TRAINING
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+                plain = json.loads(stored.metadata()["plain"])
+            return Domain.restore(arrays, plain)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path}: damaged ({error!r})") from error
 
     def identity(self) -> dict[str, str]:
         """Return what a prediction says about its model."""
@@ -144,17 +175,20 @@ def describe_model(folder: Path) -> TrainedModel:
         digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
         if config is None:
             raise ModelError(f"{folder}: {SETTINGS} is missing")
+        row = find_property(config.property)
+        calibrated = record.get("uncertainty")
         return TrainedModel(
             name=str(record["name"]),
             version=str(record["version"]),
             sha256=digest,
-            row=find_property(config.property),
+            row=row,
             config=config,
             elements=frozenset(int(number) for number in record["elements"]),
             counts=dict(record.get("counts", {})),
             metrics=dict(record["metrics"]),
             members=tuple(dict(member) for member in record["members"]),
             folder=folder,
+            calibration=Calibration.restore(row, calibrated) if calibrated else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: not a complete model ({error!r})") from error
@@ -204,6 +238,7 @@ def save_model(
     members: "Sequence[nn.Module]",
     config: TrainingConfig,
     record: "Mapping[str, Any]",
+    domain: Domain | None = None,
 ) -> None:
     """Write a model; the weights come last, so that a folder with them is complete.
 
@@ -217,13 +252,13 @@ def save_model(
         Its settings.
     record : mapping
         ``name``, ``elements``, ``metrics``, ``members`` and whatever else is to be kept.
+    domain : Domain, optional
+        The training crystals.
     """
     from safetensors.torch import save
 
     (folder / SETTINGS).write_text(to_toml(config), encoding="utf-8")
-    known = {"version": crystaltensor.__version__, **record}
-    text = json.dumps(known, indent=1, ensure_ascii=False)
-    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    update_record(folder, {"version": crystaltensor.__version__, **record}, domain)
     state = {
         f"{index}.{name}": tensor.contiguous()
         for index, member in enumerate(members)
@@ -232,3 +267,28 @@ def save_model(
     partial = folder / f"{WEIGHTS}.partial"
     partial.write_bytes(save(state))
     partial.replace(folder / WEIGHTS)
+
+
+def update_record(
+    folder: Path, record: "Mapping[str, Any]", domain: Domain | None
+) -> None:
+    """Write what is known about a model, its settings and weights apart.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+    record : mapping
+        Plain values.
+    domain : Domain or None
+        The training crystals, if they are to be kept.
+    """
+    from safetensors.numpy import save
+
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    if domain is not None:
+        plain = {"plain": json.dumps(domain.plain(), ensure_ascii=False)}
+        partial = folder / f"{TRAINING}.partial"
+        partial.write_bytes(save(domain.arrays(), metadata=plain))
+        partial.replace(folder / TRAINING)

@@ -98,6 +98,11 @@ def compliance(stiffness: "ArrayLike") -> "Floats":
     DataError
         If the stiffness has no inverse.
     """
+    return from_mandel(np.linalg.inv(_invertible(stiffness)), 4)
+
+
+def _invertible(stiffness: "ArrayLike") -> "Floats":
+    """Write a stiffness as a Kelvin-Mandel matrix; refuse one without an inverse."""
     matrix = to_mandel(stiffness, 4)
     sizes = np.abs(np.linalg.eigvalsh((matrix + matrix.T) / 2))
     if not sizes.min() > 1e-12 * sizes.max():
@@ -105,7 +110,7 @@ def compliance(stiffness: "ArrayLike") -> "Floats":
             "the stiffness has no inverse: a strain costs no energy, so that "
             "compliances and what follows from them do not exist"
         )
-    return from_mandel(np.linalg.inv(matrix), 4)
+    return matrix
 
 
 def moduli(stiffness: "ArrayLike") -> Moduli:
@@ -135,25 +140,49 @@ def moduli(stiffness: "ArrayLike") -> Moduli:
     ----------
     .. [1] R. Hill, Proc. Phys. Soc. A 65, 349 (1952).
     """
-    soft = compliance(stiffness)
-    stiff = np.asarray(stiffness, dtype=np.float64)
-    c_bulk, c_all = np.einsum("iijj", stiff), np.einsum("ijij", stiff)
-    s_bulk, s_all = np.einsum("iijj", soft), np.einsum("ijij", soft)
-    k_voigt, g_voigt = c_bulk / 9, (3 * c_all - c_bulk) / 30
-    k_reuss, g_reuss = 1 / s_bulk, 15 / (2 * (3 * s_all - s_bulk))
-    bulk, shear = (k_voigt + k_reuss) / 2, (g_voigt + g_reuss) / 2
-    found = (
-        k_voigt,
-        k_reuss,
-        bulk,
-        g_voigt,
-        g_reuss,
-        shear,
-        9 * bulk * shear / (3 * bulk + shear),
-        (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear),
-        5 * g_voigt / g_reuss + k_voigt / k_reuss - 6,
-    )
-    return Moduli(*(float(value) for value in found))
+    values = moduli_of_mandel(_invertible(stiffness))
+    return Moduli(*(float(value) for value in values))
+
+
+def moduli_of_mandel(stiffness: "Floats") -> "Floats":
+    """Average many stiffnesses over all orientations.
+
+    Parameters
+    ----------
+    stiffness : ndarray, shape (..., 6, 6)
+        Kelvin-Mandel matrices, in GPa.
+
+    Returns
+    -------
+    ndarray, shape (..., 9)
+        In the order of the fields of `Moduli`; NaN where a matrix has no inverse.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        try:
+            soft = np.linalg.inv(stiffness)
+        except np.linalg.LinAlgError:  # one of them is singular to the last bit
+            soft = np.full_like(stiffness, np.nan)
+        c_bulk, s_bulk = (
+            part[..., :3, :3].sum(axis=(-2, -1)) for part in (stiffness, soft)
+        )
+        c_all, s_all = (
+            np.trace(part, axis1=-2, axis2=-1) for part in (stiffness, soft)
+        )
+        k_voigt, g_voigt = c_bulk / 9, (3 * c_all - c_bulk) / 30
+        k_reuss, g_reuss = 1 / s_bulk, 15 / (2 * (3 * s_all - s_bulk))
+        bulk, shear = (k_voigt + k_reuss) / 2, (g_voigt + g_reuss) / 2
+        found = (
+            k_voigt,
+            k_reuss,
+            bulk,
+            g_voigt,
+            g_reuss,
+            shear,
+            9 * bulk * shear / (3 * bulk + shear),
+            (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear),
+            5 * g_voigt / g_reuss + k_voigt / k_reuss - 6,
+        )
+    return np.stack(found, axis=-1)
 
 
 def stability(stiffness: "ArrayLike") -> Stability:

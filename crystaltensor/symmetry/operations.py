@@ -110,6 +110,11 @@ class Symmetry:
         """Order of the point group."""
         return len(self.rotations)
 
+    @property
+    def n_primitive(self) -> int:
+        """Count the atoms of a primitive cell."""
+        return int(self.primitive_index.max()) + 1
+
     @cached_property
     def permutations(self) -> "Integers":
         """Atom that each operation takes each primitive atom to, (n_ops, n_primitive).

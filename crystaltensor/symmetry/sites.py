@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.errors import ShapeError
+from crystaltensor.symmetry.coordinates import component_basis
 from crystaltensor.symmetry.notation import rotate
-from crystaltensor.symmetry.projection import ZERO
+from crystaltensor.symmetry.projection import ZERO, projector
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -68,3 +69,35 @@ def project_site_tensors(
     total[np.abs(total) < ZERO * np.abs(given).max()] = 0.0
     averaged = total[atoms]
     return averaged - averaged.mean(axis=0) if sum_rule else averaged
+
+
+def site_projectors(symmetry: "Symmetry", index_symmetry: str) -> "NDArray[np.float64]":
+    """Project on what the site symmetry of each atom allows of a tensor there.
+
+    Parameters
+    ----------
+    symmetry : Symmetry
+        Of the crystal.
+    index_symmetry : str
+        Of the tensors, such as ``"ij"``.
+
+    Returns
+    -------
+    ndarray, shape (n_atoms, n_components, n_components)
+        In irreducible components, see `component_basis`.
+
+    Raises
+    ------
+    SymmetryError
+        If the operations do not permute the atoms, which a coarse tolerance can cause.
+    """
+    basis = component_basis(index_symmetry)
+    rank = len(index_symmetry.split("=", maxsplit=1)[0])
+    stays = symmetry.permutations == np.arange(symmetry.permutations.shape[1])
+    found: dict[bytes, NDArray[np.float64]] = {}
+    for mask in stays.T:
+        if mask.tobytes() not in found:
+            allowed = basis @ projector(symmetry.rotations[mask], rank) @ basis.T
+            found[mask.tobytes()] = allowed
+    primitive = np.stack([found[mask.tobytes()] for mask in stays.T])
+    return primitive[symmetry.primitive_index]

@@ -4,6 +4,7 @@ import copy
 import csv
 import math
 import time
+import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.properties import find_property
 from crystaltensor.training import distributed
 from crystaltensor.training.checkpoints import load_checkpoint, save_checkpoint
-from crystaltensor.training.config import to_toml
+from crystaltensor.training.config import make_config, to_toml
 from crystaltensor.training.losses import frobenius_errors, relative_huber
 from crystaltensor.training.metrics import TensorMetrics, measure
 from crystaltensor.training.scalar_metrics import ScalarMetrics, measure_scalars
@@ -279,11 +280,13 @@ class Run:
         """Take up a run where its checkpoint left it."""
         path = self.folder / CHECKPOINT
         states, record = load_checkpoint(path, self.optimizer)
-        for what, here in (
-            ("settings", to_toml(self.config)),
-            ("data", self.data.key),
+        # Settings that an older version did not have are at their defaults.
+        before = make_config(tomllib.loads(record["settings"]), source=str(path))
+        for what, same in (
+            ("settings", before == self.config),
+            ("data", record["data"] == self.data.key),
         ):
-            if record[what] != here:
+            if not same:
                 raise ConfigError(
                     f"{self.folder} holds a run with other {what}; "
                     "choose another folder, or remove it to start again"

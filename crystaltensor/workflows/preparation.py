@@ -1,5 +1,6 @@
 """From data sets to what a training run learns from: read, audit, drop, prepare."""
 
+import contextlib
 import csv
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,10 +141,11 @@ def prepare_data(
         return data, Prepared(count_splits(data), (), cached=True)
     paths = _find(config, base)
     key = _key(config, paths, property=row.name, around=around)
-    if cache.is_file():
-        data = datasets.load_prepared(cache)
-        if data.key == key:
-            return data, Prepared(count_splits(data), (), cached=True)
+    with contextlib.suppress(DataError):  # one of an older version is made again
+        if cache.is_file():
+            data = datasets.load_prepared(cache)
+            if data.key == key:
+                return data, Prepared(count_splits(data), (), cached=True)
     rows, unread = _read(config, paths, row)
     audited = _audit(rows, unread, row, config, out)
     rows, wrong = _drop(rows, audited.audit, config)

@@ -66,6 +66,7 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     prepare_only: bool = False,
+    calibrate_only: bool = False,
 ) -> "Iterator[Prepared | MemberBegins | EpochReport | Trained]":
     """Train a model, member by member; the state after every epoch is on disk.
 
@@ -86,6 +87,9 @@ def train(
         error, so that nothing is overwritten.
     prepare_only : bool
         Whether to stop when the data are prepared.
+    calibrate_only : bool
+        Whether to calibrate the model that `out` holds again, and nothing else; its own
+        settings hold.
 
     Yields
     ------
@@ -104,7 +108,13 @@ def train(
     from crystaltensor.nn.devices import choose_device
     from crystaltensor.training import distributed
     from crystaltensor.training.loop import CHECKPOINT
+    from crystaltensor.workflows.calibration import calibrate_model
 
+    if calibrate_only:
+        torch.set_num_threads(config.threads)
+        record = calibrate_model(out, base=base, device=choose_device(device))
+        yield Trained(out, record, written=True)
+        return
     folders = member_folders(config, out)
     if any((each / CHECKPOINT).is_file() for each in folders) and not resume:
         raise ConfigError(
@@ -191,13 +201,16 @@ def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
     import torch
 
     from crystaltensor.inference.models import save_model
+    from crystaltensor.properties import find_property
+    from crystaltensor.workflows.calibration import calibrate_ensemble
 
-    data = runs[0].data
+    data, row = runs[0].data, find_property(config.property)
     networks = [run.best_network() for run in runs]
     predicted = [
         _predict(run, network) for run, network in zip(runs, networks, strict=True)
     ]
     elements = {int(z) for i in data.part("train") for z in data.graphs[i].numbers}
+    calibrated, domain = calibrate_ensemble(data, row, predicted)
     record = {
         "name": config.property,
         "elements": sorted(elements),
@@ -217,11 +230,12 @@ def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
             }
             for run, found in zip(runs, predicted, strict=True)
         ],
+        **calibrated,
     }
     for run in runs:
         _draw(run)
     try:
-        save_model(out, networks, config, record)
+        save_model(out, networks, config, record, domain)
     except ModuleNotFoundError:
         return Trained(out, record, written=False)
     return Trained(out, record, written=True)
