@@ -47,6 +47,7 @@ TIMES = re.compile(
     r"(?<![\w.])[\d.,]+ ?(?:ms|s|min|h|/s|crystals/s|structures/s)(?!\w)"
 )
 DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")
+DIRECTION = re.compile(r"\((?:-?[\d.]+ ){2}-?[\d.]+\)")
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ def _find(
 def _tokens(line: str) -> tuple[list[str], list[float]]:
     """Split a line into its words, without times and digests, and its numbers."""
     plain = DIGEST.sub("DIGEST", TIMES.sub("TIME", line)).replace("─", " ")
+    plain = DIRECTION.sub("DIRECTION", plain)
     numbers = [float(each.replace("−", "-")) for each in NUMBER.findall(plain)]
     return NUMBER.sub("#", plain).split(), numbers
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,37 @@ class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer cl
         what = "is a folder" if Path(value).is_dir() else "does not exist"
         raise click.BadParameter(f"{value!r} {what}.", ctx, param)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Leave files to the shell."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+class PropertyName(click.ParamType):  # type: ignore[type-arg]  # only newer click
+    """The name of a property; what is no such name is refused where it is used."""
+
+    name = "name"
+
+    def __init__(self, *others: str) -> None:
+        self.others = others
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the names, with what they are called in words."""
+        from crystaltensor.properties import PROPERTIES
+
+        titles = {row.name: row.title for row in PROPERTIES}
+        return [
+            CompletionItem(name, help=titles.get(name, ""))
+            for name in (*titles, *self.others)
+            if name.startswith(incomplete)
+        ]
+
 
 STRUCTURE = StructureFile()
+PROPERTY = PropertyName()
 
 
 def symprec(command: Command) -> Command:

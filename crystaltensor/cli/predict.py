@@ -12,9 +12,9 @@ from crystaltensor.cli import _options
 @click.option(
     "--property",
     "properties",
+    type=_options.PropertyName("all"),
     required=True,
     multiple=True,
-    metavar="NAME",
     help="What to predict: piezo, dielectric, born-charges, …, or all; may be repeated.",
 )
 @click.option(

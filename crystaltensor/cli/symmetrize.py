@@ -23,7 +23,9 @@ NOTATIONS = click.Choice(["full", "voigt", "mandel"])
 )
 @click.argument("structure", type=_options.STRUCTURE, required=False)
 @click.argument("tensor", type=_options.STRUCTURE, required=False)
-@click.option("--property", "property_name", metavar="NAME", help="What TENSOR is.")
+@click.option(
+    "--property", "property_name", type=_options.PROPERTY, help="What TENSOR is."
+)
 @click.option("--rank", type=click.IntRange(1, 4), help="Of a tensor without a name.")
 @click.option("--index-symmetry", metavar="TEXT", help='Of it, such as "ijk=ikj".')
 @click.option(

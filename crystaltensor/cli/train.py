@@ -24,7 +24,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Data sets: .jsonl, .csv or .json files, or names of bundled ones; more may "
     "follow, or the option be repeated.",
 )
-@click.option("--property", "name", help="What to learn, such as piezo.")
+@click.option(
+    "--property", "name", type=_options.PROPERTY, help="What to learn, such as piezo."
+)
 @click.option(
     "--out",
     required=True,
