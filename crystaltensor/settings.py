@@ -5,9 +5,15 @@ import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from crystaltensor.errors import ConfigError
+from crystaltensor.text import one_line
+
+_LARGEST_FILE = 1 << 24  # bytes; settings of a model have some thousand
+
+_LONGEST_NAME = 60  # the time to find what is alike grows with the square
 
 _KINDS: dict[object, tuple[type, ...]] = {
     int: (int,),
@@ -33,7 +39,7 @@ def suggestion(given: str, known: Iterable[str]) -> str:
         The end of an error message.
     """
     names = list(known)
-    close = difflib.get_close_matches(given, names, n=1)
+    close = difflib.get_close_matches(given[:_LONGEST_NAME], names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
@@ -62,14 +68,71 @@ def check_fields(
     for key, value in given.items():
         if key not in types:
             raise ConfigError(
-                f"{source}: unknown key {key!r}; {suggestion(key, types)}"
+                f"{source}: unknown key {one_line(repr(key), 60)}; "
+                f"{suggestion(key, types)}"
             )
         wanted = _KINDS.get(types[key])
         # In Python True is an int, in a configuration it is not.
         wrong = isinstance(value, bool) and wanted != (bool,)
         if wanted and (wrong or not isinstance(value, wanted)):
             name = wanted[-1].__name__
-            raise ConfigError(f"{source}: {key} must be {name}, not {value!r}")
+            shown = one_line(repr(value), 60)
+            raise ConfigError(f"{source}: {key} must be {name}, not {shown}")
+
+
+def check_bounds(given: object, **bounds: tuple[float, float]) -> None:
+    """Refuse numbers beyond what a setting may be.
+
+    Parameters
+    ----------
+    given : object
+        Its attributes are checked.
+    bounds : tuple of float
+        The smallest and the largest value of the attribute of that name.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting and the bound.
+    """
+    for name, (least, most) in bounds.items():
+        value = getattr(given, name)
+        if not value >= least:
+            raise ConfigError(f"{name} must be at least {least:g}")
+        if value > most:
+            raise ConfigError(f"{name} must be at most {most:g}")
+
+
+def read_small_file(path: Path) -> str:
+    """Read a text of settings; refuse what is none, or far too long to be one.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+
+    Returns
+    -------
+    str
+        All of it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no file, cannot be read, is too long, or is no text.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise ConfigError(f"{path}: longer than {_LARGEST_FILE >> 20} MiB")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8 ({error})") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def describe_fields(kind: type) -> dict[str, str]:

@@ -6,18 +6,22 @@ writes in its own order of components or units is labelled, not changed, here.
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from crystaltensor.crystals.parsing import MAX_ATOMS, MAX_LINE
 from crystaltensor.errors import FormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+)?|\*{3,}")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+)?|\*{3,}", re.ASCII)
 
 # Headings of OUTCAR, the start of a line without its blanks: name, rows, columns.
 _BLOCKS = (
@@ -84,13 +88,14 @@ def read_outcar(stream: TextIO, property_name: str) -> CalculatedTensor:
         If the calculation holds no such tensor.
     """
     blocks: dict[str, Floats] = {}
-    for line in stream:
+    lines = _lines(stream)
+    for line in lines:
         text = line.strip()
         if text.startswith(_CHARGES):
-            blocks["born"] = _charges(stream)
+            blocks["born"] = _charges(lines)
         for heading, name, rows, columns in _BLOCKS:
             if text.startswith(heading):
-                found = _rows(stream, rows, columns)
+                found = _rows(lines, rows, columns)
                 if found is not None:
                     blocks[name] = found  # the last one counts
                 break
@@ -124,16 +129,18 @@ def read_vasprun(stream: TextIO, property_name: str) -> CalculatedTensor:
     rows: list[list[float]] = []
     charges: list[list[list[float]]] = []
     inside_charges = False
-    for line in stream:
+    for line in _lines(stream):
         start = re.match(r'\s*<v?array name="(\w+)"', line)
         if start:
             name, rows = start[1], []
             inside_charges |= name == "born_charges"
-        elif "<v>" in line:
+        elif "<v>" in line and len(rows) < MAX_ATOMS:
             rows.append(_floats(line))
         elif "<set>" in line and inside_charges:
             rows = []
         elif "</set>" in line and inside_charges:
+            if [len(row) for row in rows] != [3, 3, 3]:
+                raise FormatError("the Born charges are cut short")
             charges.append(rows)
         elif "</varray>" in line or "</array>" in line:
             if inside_charges and charges:
@@ -149,11 +156,12 @@ def _choose(
 ) -> CalculatedTensor:
     """Put together what a property is made of."""
     lattice = blocks.get("lattice")
+    both = {"epsilon", "epsilon_ionic"}
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     if property_name == "dielectric" and "epsilon" in blocks:
         return CalculatedTensor(blocks["epsilon"], "full", "voigt", lattice)
-    if property_name == "dielectric-total" and "epsilon_ionic" in blocks:
+    if property_name == "dielectric-total" and both <= blocks.keys():
         total = blocks["epsilon"] + blocks["epsilon_ionic"]
         notes = ("the sum of the electronic and the ionic part is taken",)
         return CalculatedTensor(total, "full", "voigt", lattice, notes)
@@ -186,11 +194,16 @@ def _choose(
     )
 
 
-def _rows(stream: TextIO, rows: int, columns: int) -> "Floats | None":
+def _lines(stream: TextIO) -> "Iterator[str]":
+    """Read lines; of one that is too long to be VASP's, pieces."""
+    return iter(partial(stream.readline, MAX_LINE), "")
+
+
+def _rows(lines: "Iterator[str]", rows: int, columns: int) -> "Floats | None":
     """Read the rows under a heading; labels in front are left out."""
     found: list[list[float]] = []
     for _ in range(rows + _LONGEST_GAP):
-        values = _floats(next(stream, ""))
+        values = _floats(next(lines, ""))
         if len(values) >= columns:
             # A lattice vector has its reciprocal beside it; a row may have a number.
             found.append(values[:columns])
@@ -201,13 +214,13 @@ def _rows(stream: TextIO, rows: int, columns: int) -> "Floats | None":
     return None
 
 
-def _charges(stream: TextIO) -> "Floats":
+def _charges(lines: "Iterator[str]") -> "Floats":
     """Read the Born charges: a line "ion", and three numbered rows, for each atom."""
     atoms: list[list[list[float]]] = []
-    for line in stream:
+    for line in lines:
         text = line.strip()
         if text.startswith("ion"):
-            rows = [_floats(next(stream, ""))[1:4] for _ in range(3)]
+            rows = [_floats(next(lines, ""))[1:4] for _ in range(3)]
             if any(len(row) != 3 for row in rows):
                 raise FormatError("the Born charges are cut short")
             atoms.append(rows)

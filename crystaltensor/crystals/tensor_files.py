@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_LARGEST = 1 << 26  # characters; a tensor of ten thousand atoms has some 2 MB
+_LARGEST = 1 << 25  # characters; a tensor of ten thousand atoms has some 2 MB
+FRAMES = ("input", "ieee", "standard")
 _NOTATIONS = {"tensor": "full", "full": "full", "voigt": "voigt", "mandel": "mandel"}
 
 
@@ -141,14 +142,18 @@ def tensor_from_json(
         raise FormatError("this prediction failed; it holds no tensor")
     name, key, inner = _find(value, wanted)
     notation = _NOTATIONS.get(key, value.get("notation"))
-    frame, unit = value.get("frame"), value.get("unit")
+    said = {
+        key: value[key]
+        for key in ("frame", "unit", "property")
+        if isinstance(value.get(key), str)
+    }
     return GivenTensor(
         _array(inner),
         source,
         notation=notation if notation in _NOTATIONS.values() else None,
-        property_name=name or value.get("property"),
-        frame=frame if frame in {"input", "ieee", "standard"} else None,
-        unit=unit if isinstance(unit, str) else None,
+        property_name=name or said.get("property"),
+        frame=said["frame"] if said.get("frame") in FRAMES else None,
+        unit=said.get("unit"),
         rotation=_matrix(value.get("rotation")),
         lattice=_lattice(value),
     )
@@ -310,8 +315,10 @@ def _from_npy(stream: IO[bytes]) -> "Floats":
     """Read numpy's format; pickled objects are never loaded."""
     try:
         return _array(np.load(stream, allow_pickle=False))
-    except (ValueError, TypeError, MemoryError) as error:
-        raise FormatError(f"is no array of numbers: {error}") from None
+    except CrystalTensorError:
+        raise
+    except Exception as error:  # whatever numpy's parser of headers trips over
+        raise FormatError(f"is no array of numbers: {error}") from error
 
 
 def _array(value: object) -> "Floats":

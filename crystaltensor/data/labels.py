@@ -179,7 +179,7 @@ def tensor_from_value(value: Any, row: "TensorProperty", order: str) -> "Floats"
         value = value.get("input_array", value.get("data"))
     try:
         given = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{row.label} is not an array of numbers ({error})") from error
     if not np.isfinite(given).all():
         raise DataError(f"{row.label} must be finite")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystaltensor.data.archives import read_arrays
 from crystaltensor.data.features import LAST_ELEMENT
 from crystaltensor.data.graphs import CrystalGraph, build_graph
 from crystaltensor.data.hypotheses import allowed_part, symmetry_of
@@ -319,12 +320,13 @@ def load_prepared(path: Path) -> PreparedData:
     DataError
         If the file is something else.
     """
+    arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
         return _unpack(arrays)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: not a prepared data set ({error})") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path}: not a prepared data set ({error}); remove it to prepare again"
+        ) from error
 
 
 def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:

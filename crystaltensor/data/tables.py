@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from crystaltensor.crystals.io import read_crystal
+from crystaltensor.crystals.parsing import MAX_TEXT
 from crystaltensor.data.choices import SPLITS
 from crystaltensor.data.columns import (
     WHOLE,
@@ -43,6 +46,7 @@ _SUFFIXES = ("", ".cif", ".vasp", ".poscar", ".POSCAR", ".json", ".xyz", ".extxy
 _FOLDERS = ("POSCAR", "CONTCAR")
 _PICKLES = (".pkl", ".pickle", ".p", ".pt", ".joblib")
 _ROW = "a row with a structure and a label"
+_LARGEST_FRAME = 1 << 26  # characters; a data frame is in memory as a whole
 
 Item = tuple[str, "Callable[[], LabelledCrystal | Dropped]"]
 """Where a row stands, and what reads it."""
@@ -114,7 +118,10 @@ def read_table(
     for where, read in _items(path, row, reading):
         try:
             found = read()
-        except (KeyError, TypeError, ValueError, CrystalTensorError) as error:
+        except (
+            *(ArithmeticError, AttributeError, LookupError, OSError, TypeError),
+            *(ValueError, CrystalTensorError),
+        ) as error:
             if reading.skip_bad_rows:
                 dropped.append(Dropped(where, described(error)))
                 continue
@@ -153,7 +160,7 @@ def structure_files(path: Path, reading: Reading) -> list[Path]:
     if _kind(path) != "csv":
         return []
     with _opened(path) as file:
-        lines = list(csv.reader(file))
+        lines = list(csv.reader(_bounded(file)))
     if not lines or _text_columns(lines[0]):
         return []
     folder = path.parent / reading.structures
@@ -181,26 +188,44 @@ def _kind(path: Path) -> str:
     )
 
 
-def _opened(path: Path) -> TextIO:
-    """Open a plain or gzipped text."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+@contextmanager
+def _opened(path: Path) -> "Iterator[TextIO]":
+    """Open a plain or gzipped text; what is wrong with it becomes an error of ours."""
+    packed = path.suffix.lower() == ".gz"
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+            if packed
+            else path.open(encoding="utf-8-sig", newline="")
+        ) as file:
+            yield file
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name}: cannot be read ({error})") from error
+
+
+def _bounded(file: TextIO) -> "Iterator[str]":
+    """Give the lines of a file; refuse one that would fill the memory."""
+    number = 1
+    while line := file.readline(MAX_TEXT):
+        if len(line) == MAX_TEXT:
+            raise DataError(
+                f"{Path(file.name).name}: line {number} is longer than "
+                f"{MAX_TEXT >> 20} MiB; write one crystal per line"
+            )
+        yield line
+        number += 1
 
 
 def _items(path: Path, row: "TensorProperty", reading: Reading) -> "Iterator[Item]":
     """Give the rows of a table, none of them read yet."""
     kind = _kind(path)
-    try:
-        with _opened(path) as file:
-            if kind == "csv":
-                yield from _csv_items(file, path, row, reading)
-                return
-            records = _lines(file, path) if kind == "lines" else _frame(file, path)
-            for number, (where, record) in enumerate(records, start=1):
-                yield where, partial(_from_record, record, row, reading, str(number))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name}: cannot be read ({error})") from error
+    with _opened(path) as file:
+        if kind == "csv":
+            yield from _csv_items(file, path, row, reading)
+            return
+        records = _lines(file, path) if kind == "lines" else _frame(file, path)
+        for number, (where, record) in enumerate(records, start=1):
+            yield where, partial(_from_record, record, row, reading, str(number))
 
 
 def _from_record(
@@ -217,7 +242,7 @@ def _from_record(
 
 def _lines(file: TextIO, path: Path) -> "Iterator[tuple[str, Any]]":
     """Parse JSON lines."""
-    for number, line in enumerate(file, start=1):
+    for number, line in enumerate(_bounded(file), start=1):
         if not line.strip():
             continue
         where = f"{path.name}, line {number}"
@@ -229,8 +254,14 @@ def _lines(file: TextIO, path: Path) -> "Iterator[tuple[str, Any]]":
 
 def _frame(file: TextIO, path: Path) -> "Iterator[tuple[str, Any]]":
     """Take a data frame apart: split or records, the layouts that matminer writes."""
+    text = file.read(_LARGEST_FRAME)
+    if len(text) == _LARGEST_FRAME:
+        raise DataError(
+            f"{path.name}: longer than {_LARGEST_FRAME >> 20} MiB; write it as JSON lines "
+            "with DataFrame.to_json(orient='records', lines=True)"
+        )
     try:
-        frame = json.load(file)
+        frame = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name}: not JSON ({error})") from error
     if isinstance(frame, list):
@@ -246,7 +277,12 @@ def _frame(file: TextIO, path: Path) -> "Iterator[tuple[str, Any]]":
             "store_dataframe_as_json"
         )
     columns, data = frame["columns"], frame["data"]
-    for label, cells in zip(frame.get("index", range(len(data))), data, strict=False):
+    named = isinstance(columns, list) and all(isinstance(one, str) for one in columns)
+    if not named or not isinstance(data, list):
+        raise DataError(f"{path.name}: its columns or its data are not a list")
+    index = frame.get("index")
+    labels = index if isinstance(index, list) else range(len(data))
+    for label, cells in zip(labels, data, strict=False):
         if not isinstance(cells, list) or len(cells) != len(columns):
             raise DataError(f"{path.name}, row {label}: not {len(columns)} cells")
         yield (
@@ -298,7 +334,7 @@ def _csv_items(
 ) -> "Iterator[Item]":
     """Give the rows of a CSV table, whose structures are in it or beside it."""
     csv.field_size_limit(1 << 24)  # a structure may stand in a cell
-    lines = csv.reader(file)
+    lines = csv.reader(_bounded(file))
     first = next(lines, [])
     if _text_columns(first):
         for cells in lines:

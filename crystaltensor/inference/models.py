@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import crystaltensor
 from crystaltensor.data.domain import Domain
-from crystaltensor.errors import ConfigError, ModelError
+from crystaltensor.errors import ConfigError, DataError, ModelError
 from crystaltensor.properties import TensorProperty, find_property
 from crystaltensor.training.calibration import Calibration
+from crystaltensor.settings import read_small_file
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from crystaltensor.nn.ensemble import Ensemble
 
 WEIGHTS, SETTINGS, RECORD = "weights.safetensors", "config.toml", "record.json"
+
+_PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".tar"}
 
 TRAINING = "training.safetensors"
 """What is kept of the training crystals, see `Domain`."""
@@ -134,6 +137,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     folder = Path(model)
     if (folder / WEIGHTS).is_file():
         return folder
+    _refuse_pickles(folder)
     try:
         row = find_property(str(model))
     except ConfigError:
@@ -149,6 +153,19 @@ def find_model(model: str | os.PathLike[str]) -> Path:
             "give the folder of your own with --model"
         )
     return known[row.name]
+
+
+def _refuse_pickles(path: Path) -> None:
+    """Say why a model of another tool is not opened, and what can be done."""
+    inside = sorted(path.iterdir()) if path.is_dir() else [path]
+    pickled = [each for each in inside if each.suffix.lower() in _PICKLES]
+    if pickled and pickled[0].is_file():
+        raise ModelError(
+            f"{pickled[0]}: pickles and torch checkpoints are refused, because opening "
+            "one runs whatever it holds; a model is a folder as 'crystaltensor train' "
+            f"makes it; weights become {WEIGHTS} where you trust them, with "
+            "safetensors.torch.save_file"
+        )
 
 
 def describe_model(folder: Path) -> TrainedModel:
@@ -171,8 +188,9 @@ def describe_model(folder: Path) -> TrainedModel:
     """
     config = read_config(folder / SETTINGS) if (folder / SETTINGS).is_file() else None
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        record = json.loads(read_small_file(folder / RECORD))
+        with (folder / WEIGHTS).open("rb") as weights:
+            digest = hashlib.file_digest(weights, "sha256").hexdigest()
         if config is None:
             raise ModelError(f"{folder}: {SETTINGS} is missing")
         row = find_property(config.property)
@@ -190,8 +208,13 @@ def describe_model(folder: Path) -> TrainedModel:
             folder=folder,
             calibration=Calibration.restore(row, calibrated) if calibrated else None,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}: not a complete model ({error!r})") from error
+    except (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError),
+        *(ArithmeticError, RecursionError, ConfigError, DataError),
+    ) as error:
+        raise ModelError(
+            f"{folder}: not a complete model ({type(error).__name__}: {error})"
+        ) from error
 
 
 def load_network(model: TrainedModel) -> "Ensemble":
@@ -222,15 +245,41 @@ def load_network(model: TrainedModel) -> "Ensemble":
     path = model.folder / WEIGHTS
     config = network_config(model.config.network, model.row)
     elements = element_features()
-    network = Ensemble(model.config.members, lambda: build_network(config, elements))
+    n_members = model.config.members
     try:
+        # Before the others take memory, one tells what the file must hold.
+        _refuse_other_weights(path, build_network(config, elements), n_members)
+        network = Ensemble(n_members, lambda: build_network(config, elements))
         network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
+    except (SafetensorError, RuntimeError, OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
         raise ModelError(
-            f"{path}: these are not the weights of {SETTINGS} ({first})"
+            f"{path}: these are not the weights of {SETTINGS} ({reason:.300})"
         ) from error
     return network.eval()
+
+
+def _refuse_other_weights(path: Path, member: "nn.Module", n_members: int) -> None:
+    """Compare names and shapes in the header of a file with those of a member."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stored:
+        given = {
+            name: tuple(stored.get_slice(name).get_shape())
+            for name in stored.keys()  # noqa: SIM118 - no mapping
+        }
+    shapes = {name: tuple(each.shape) for name, each in member.state_dict().items()}
+    wanted = {
+        f"{index}.{name}": shape
+        for index in range(n_members)
+        for name, shape in shapes.items()
+    }
+    for name in sorted(given.keys() | wanted.keys()):
+        if given.get(name) != wanted.get(name):
+            raise ValueError(
+                f"{name} has the shape {given.get(name)}, not {wanted.get(name)}; None "
+                "where there is no such array"
+            )
 
 
 def save_model(

@@ -19,6 +19,7 @@ from crystaltensor.nn.heads import SiteHead, TensorHead
 from crystaltensor.nn.layers import BondTensors, Convolution
 from crystaltensor.nn.links import make_link
 from crystaltensor.nn.pairs import cut_into_blocks
+from crystaltensor.settings import check_bounds
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,17 @@ class GMTNetConfig:
     per_atom: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("channels", "n_layers", "n_radial", "n_pooled"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1")
+        check_bounds(
+            self,
+            channels=(1, 1024),
+            n_layers=(1, 16),
+            l_max=(0, 8),
+            n_radial=(1, 256),
+            n_pooled=(1, 1024),
+            cutoff=(0.5, 30),
+            n_neighbours=(1e-3, 1e6),
+            dropout=(0, 0.99),
+        )
         rank = len(self.index_symmetry.split("=")[0])
         if self.l_max < rank:
             raise ConfigError(

@@ -15,6 +15,7 @@ from torch.nn import functional
 from crystaltensor.nn.angular import SphericalHarmonics
 from crystaltensor.nn.heads import crystal_mean
 from crystaltensor.nn.links import LinearLink
+from crystaltensor.settings import check_bounds
 from crystaltensor.symmetry.irreps import tensor_irreps
 
 if TYPE_CHECKING:
@@ -34,10 +35,18 @@ class PaperConfig:
         Of the tensor to predict.
     width : int
         Of the invariant features.
+
+    Raises
+    ------
+    ConfigError
+        If it is out of range.
     """
 
     index_symmetry: str
     width: int = 128
+
+    def __post_init__(self) -> None:
+        check_bounds(self, width=(1, 4096))
 
     @property
     def output_irreps(self) -> str:

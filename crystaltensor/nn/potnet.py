@@ -31,6 +31,7 @@ from crystaltensor.nn.potentials import (
     CompleteSums,
     PublishedScalar,
 )
+from crystaltensor.settings import check_bounds
 
 POTENTIALS = ("coulomb", "london", "pauli:1", "pauli:2", "screened-coulomb:0.5")
 
@@ -88,11 +89,19 @@ class PotNetConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "potentials", tuple(self.potentials))
-        for name in ("channels", "n_layers", "n_radial", "n_charges"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1")
-        if self.l_max < 0:
-            raise ConfigError("l_max must not be negative")
+        check_bounds(
+            self,
+            channels=(1, 1024),
+            n_layers=(1, 16),
+            l_max=(0, 8),
+            cutoff=(0.5, 30),
+            n_radial=(1, 256),
+            n_charges=(1, 1024),
+            n_neighbours=(1e-3, 1e6),
+            dropout=(0, 0.99),
+        )
+        if self.reach is not None:
+            check_bounds(self, reach=(0.5, 100))
         for name in self.potentials:
             parse_potential(name)
         if self.single and self.potentials != PUBLISHED:

@@ -58,7 +58,7 @@ def network_config(settings: Mapping[str, Any], row: "TensorProperty") -> Networ
     given = dict(settings)
     known = TENSOR_CONFIGS if row.rank else SCALAR_CONFIGS
     preset = given.pop("preset", next(iter(known)))
-    if preset not in known:
+    if not isinstance(preset, str) or preset not in known:
         hint = suggestion(str(preset), known)
         raise ConfigError(f"[network]: no preset {preset!r} for {row.name}; {hint}")
     kind = known[preset]
@@ -73,7 +73,7 @@ def network_config(settings: Mapping[str, Any], row: "TensorProperty") -> Networ
     check_fields(given, kind, source="[network]", fixed=fixed)
     try:
         return kind(**fixed, **given)
-    except ConfigError as error:
+    except (ConfigError, TypeError, ValueError) as error:
         raise ConfigError(f"[network]: {error}") from error
 
 

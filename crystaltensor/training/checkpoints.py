@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from crystaltensor.data.archives import read_arrays
 from crystaltensor.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -73,13 +75,25 @@ def load_checkpoint(
         If the file is not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        record: dict[str, Any] = json.loads(str(arrays.pop("record")))
-    except (OSError, ValueError, KeyError) as error:
+        arrays = read_arrays(path)
+        record = json.loads(str(arrays.pop("record")))
+        if not isinstance(record, dict):
+            raise TypeError("its record is no JSON object")
+        states = _take_apart(arrays, optimizer)
+    except (
+        *(DataError, AttributeError, LookupError, OverflowError, RecursionError),
+        *(RuntimeError, TypeError, ValueError),
+    ) as error:
         raise DataError(
-            f"{path}: not a checkpoint ({error}); remove it to start again"
+            f"{path}: not a checkpoint of this run ({error}); remove it to start again"
         ) from error
+    return states, record
+
+
+def _take_apart(
+    arrays: "Mapping[str, NDArray[Any]]", optimizer: torch.optim.Optimizer
+) -> "dict[str, dict[str, Tensor]]":
+    """Put the moments of the optimiser back; return the states of the modules."""
     states: dict[str, dict[str, Tensor]] = {}
     moments: dict[int, dict[str, Tensor]] = {}
     for key, array in arrays.items():
@@ -90,10 +104,15 @@ def load_checkpoint(
             moments.setdefault(int(index), {})[moment] = tensor
         else:
             states.setdefault(group, {})[name] = tensor
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    for number, found in moments.items():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if found[moment].shape != parameters[number].shape:
+                raise ValueError(f"{moment} of parameter {number} has another shape")
     optimizer.load_state_dict(
         {
             "state": moments,
             "param_groups": optimizer.state_dict()["param_groups"],
         }
     )
-    return states, record
+    return states

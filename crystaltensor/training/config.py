@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,16 @@ from crystaltensor.data.choices import (
     VOIGT_ORDERS,
 )
 from crystaltensor.errors import ConfigError
-from crystaltensor.settings import check_fields, suggestion
+from crystaltensor.settings import (
+    check_bounds,
+    check_fields,
+    read_small_file,
+    suggestion,
+)
+from crystaltensor.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 _CHOICES = {
@@ -138,11 +145,25 @@ class TrainingConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")
-        for name in ("members", "epochs", "patience", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1")
-        if not self.symprec or not all(each > 0 for each in self.symprec):
-            raise ConfigError("symprec must be a list of positive distances")
+        many = (1, 10**9)
+        check_bounds(
+            self,
+            members=(1, 1000),
+            epochs=many,
+            patience=many,
+            batch_size=many,
+            threads=(1, 1024),
+            seed=(0, 2**32 - 1),
+            split_seed=(0, 2**32 - 1),
+            warmup_steps=(0, 10**9),
+            learning_rate=(0, 1e6),
+            weight_decay=(0, 1e6),
+            clip_norm=(0, 1e30),
+            loss_floor=(0, 1e30),
+            loss_softness=(0, 1e30),
+        )
+        if not self.symprec or not all(0 < each <= 10 for each in self.symprec):
+            raise ConfigError("symprec must be a list of positive distances, in Å")
         self._check_data()
         if not 0 <= self.ema_decay < 1:
             raise ConfigError("ema_decay must be at least 0 and below 1")
@@ -154,7 +175,8 @@ class TrainingConfig:
         for name in self.drop:
             _check_choice("drop", name, tuple(FINDINGS))
         shares = self.split_fractions
-        if len(shares) != 3 or min(shares) < 0 or not shares[0] > 0:
+        right = len(shares) == 3 and all(0 <= share <= 1e6 for share in shares)
+        if not right or not shares[0] > 0:
             raise ConfigError(
                 "split_fractions must be the shares of train, val and test, as in "
                 "[0.8, 0.1, 0.1]"
@@ -164,7 +186,8 @@ class TrainingConfig:
 def _check_choice(name: str, value: str, known: "Sequence[str]") -> None:
     """Refuse a name that is none of the known ones."""
     if value not in known:
-        raise ConfigError(f"unknown {name} {value!r}; {suggestion(value, known)}")
+        shown = one_line(repr(value), 60)
+        raise ConfigError(f"unknown {name} {shown}; {suggestion(value, known)}")
 
 
 def read_config(path: "Path | None", **options: object) -> TrainingConfig:
@@ -190,9 +213,8 @@ def read_config(path: "Path | None", **options: object) -> TrainingConfig:
         If the file is not TOML, or a key or value is not one of ours.
     """
     try:
-        text = path.read_text(encoding="utf-8") if path else ""
-        given = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        given = tomllib.loads(read_small_file(path) if path else "")
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, impossible dates
         raise ConfigError(f"{path}: not a TOML file ({error})") from error
     network = options.pop("network", None)
     if isinstance(network, dict) and isinstance(given.get("network", {}), dict):
@@ -235,13 +257,20 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         if name in given:
             listed = given[name]
             right = isinstance(listed, list | tuple) and (listed or name == "drop")
-            if not right or not all(isinstance(each, kinds) for each in listed):
+            if not right or not all(_is_one(each, kinds) for each in listed):
                 raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)
+    if not isinstance(values.get("network", {}), Mapping):
+        raise ConfigError(f"{source}: network must be a table, [network]")
     try:
         return TrainingConfig(**values)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _is_one(value: object, kinds: "type | tuple[type, ...]") -> bool:
+    """Tell whether a value is of a kind; in a configuration True is no number."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def to_toml(config: TrainingConfig) -> str:

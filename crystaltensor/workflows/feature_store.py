@@ -19,6 +19,7 @@ import numpy as np
 
 from crystaltensor.crystals.writing import replacing
 from crystaltensor.errors import ConfigError, FormatError
+from crystaltensor.text import json_line
 from crystaltensor.workflows.featurize import Featurized, Outcome, Summation
 from crystaltensor.workflows.structure_files import Failure
 
@@ -70,9 +71,11 @@ class FeatureStore:
         try:
             text = (folder / "settings.json").read_text(encoding="utf-8")
             self.settings: dict[str, Any] = json.loads(text)
+            if not isinstance(self.settings, dict):
+                raise TypeError("expected a JSON object")
         except OSError as error:
             raise FormatError(f"{folder}: is no feature store") from error
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise FormatError(f"{folder / 'settings.json'}: is damaged") from error
 
     @classmethod
@@ -123,10 +126,14 @@ class FeatureStore:
         dict
             ``status`` is ``"ok"`` or ``"error"``; ``file`` and ``source`` say where
             the structure is from, ``shard`` and ``row`` where its sums are.
+
+        Raises
+        ------
+        FormatError
+            If a shard is damaged.
         """
         for lines in self._lines():
-            for line in lines.read_text(encoding="utf-8").splitlines():
-                yield json.loads(line)
+            yield from _records(lines)
 
     def crystals(self) -> Iterator[Stored]:
         """Read all sums, one shard at a time.
@@ -135,26 +142,25 @@ class FeatureStore:
         ------
         Stored
             In order, without the failures.
+
+        Raises
+        ------
+        FormatError
+            If a shard is damaged.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         for lines in self._lines():
-            arrays = load_file(lines.with_suffix(".safetensors"))
-            n_atoms = arrays["n_atoms"]
-            atoms = np.concatenate([[0], n_atoms.cumsum()])
-            entries = np.concatenate([[0], np.square(n_atoms).cumsum()])
-            for line in lines.read_text(encoding="utf-8").splitlines():
-                record = json.loads(line)
-                if record["status"] == "ok":
-                    row = record["row"]
-                    part = arrays["sums"][:, entries[row] : entries[row + 1]]
-                    yield Stored(
-                        record=record,
-                        cell=arrays["cells"][row],
-                        numbers=arrays["numbers"][atoms[row] : atoms[row + 1]],
-                        matrices=part.reshape(-1, n_atoms[row], n_atoms[row]),
-                        error_bounds=arrays["error_bounds"][row],
-                    )
+            path = lines.with_suffix(".safetensors")
+            try:
+                found = _stored(load_file(path), _records(lines))
+            except (
+                *(SafetensorError, OSError, ValueError, LookupError, TypeError),
+                *(AttributeError, OverflowError),
+            ) as error:
+                raise FormatError(f"{path}: is damaged ({error})") from error
+            yield from found
 
     def append(self, files: list[str], outcomes: list[Outcome]) -> None:
         """Write a shard: first the arrays, then the lines that make it count.
@@ -180,7 +186,7 @@ class FeatureStore:
         rows = iter(range(len(summed)))
         with replacing(path.with_suffix(".jsonl")) as partial:
             lines = [
-                json.dumps(_line(file, outcome, shard, rows), ensure_ascii=False) + "\n"
+                json_line(_line(file, outcome, shard, rows)) + "\n"
                 for file, outcome in zip(files, outcomes, strict=True)
             ]
             partial.write_text("".join(lines), encoding="utf-8")
@@ -202,6 +208,47 @@ class FeatureStore:
             if not path.exists():
                 return
             yield path
+
+
+def _records(lines: Path) -> list[dict[str, Any]]:
+    """Read the lines of a shard."""
+    try:
+        text = lines.read_text(encoding="utf-8")
+        found = [json.loads(line) for line in text.split("\n") if line]
+    except (OSError, ValueError, RecursionError) as error:
+        raise FormatError(f"{lines}: is damaged ({error})") from error
+    for record in found:
+        keys = ("file", "source", "status")
+        if not isinstance(record, dict) or not all(
+            isinstance(record.get(key), str) for key in keys
+        ):
+            raise FormatError(f"{lines}: is damaged (no file, source or status)")
+    return found
+
+
+def _stored(
+    arrays: "dict[str, NDArray[Any]]", records: list[dict[str, Any]]
+) -> list[Stored]:
+    """Take the sums of a shard apart."""
+    n_atoms = arrays["n_atoms"]
+    atoms = np.concatenate([[0], n_atoms.cumsum()])
+    entries = np.concatenate([[0], np.square(n_atoms).cumsum()])
+    found = []
+    for record in records:
+        if record["status"] != "ok":
+            continue
+        row = record["row"]
+        part = arrays["sums"][:, entries[row] : entries[row + 1]]
+        found.append(
+            Stored(
+                record=record,
+                cell=arrays["cells"][row],
+                numbers=arrays["numbers"][atoms[row] : atoms[row + 1]],
+                matrices=part.reshape(-1, n_atoms[row], n_atoms[row]),
+                error_bounds=arrays["error_bounds"][row],
+            )
+        )
+    return found
 
 
 def _begin(folder: Path, settings: dict[str, Any]) -> None:

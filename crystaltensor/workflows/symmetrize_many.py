@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.crystals.io import ReadCrystal, read_single
 from crystaltensor.crystals.opening import opened
+from crystaltensor.crystals.parsing import MAX_TEXT
 from crystaltensor.crystals.records import crystal_from_dict
 from crystaltensor.crystals.tensor_files import tensor_from_json
 from crystaltensor.errors import (
@@ -63,7 +65,7 @@ def of_many_crystals(
     quick = Options(**{**vars(options), "explain": False, "quick": True})
     try:
         with opened(source) as (stream, _):
-            for index, line in enumerate(stream):
+            for index, line in enumerate(iter(partial(stream.readline, MAX_TEXT), "")):
                 if not line.isspace():
                     yield _one(line, f"{source}#{index}", target, quick)
     except FormatError as error:
@@ -84,7 +86,7 @@ def _one(
         read = ReadCrystal(crystal, name)
         result = symmetrize(kind, read=read, given=given, options=options)
         found = result.as_dict(brief=True)
-    except (CrystalTensorError, ValueError, RecursionError) as error:
+    except (CrystalTensorError, ValueError, TypeError, RecursionError) as error:
         kind_of_error = type(error).__name__
         if not isinstance(error, CrystalTensorError):
             kind_of_error = "FormatError"

@@ -248,7 +248,7 @@ def test_a_forbidden_file_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(FormatError, match="check its permissions"):
-        read_crystal("POSCAR")
+        read_crystal(__file__)
 
 
 def test_no_format_that_runs_or_unpickles_can_be_reached() -> None:
