@@ -60,7 +60,7 @@ def network_config(settings: Mapping[str, Any], row: "TensorProperty") -> Networ
     preset = given.pop("preset", next(iter(known)))
     if not isinstance(preset, str) or preset not in known:
         hint = suggestion(str(preset), known)
-        raise ConfigError(f"[network]: no preset {preset!r} for {row.name}; {hint}")
+        raise ConfigError(f"[network]: unknown preset {preset!r}; {hint}")
     kind = known[preset]
     if kind is PaperConfig and row.per_atom:
         raise ConfigError(f"[network]: the published network has no {row.name}")
