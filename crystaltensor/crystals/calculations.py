@@ -141,7 +141,7 @@ def read_vasprun(stream: TextIO, property_name: str) -> CalculatedTensor:
         elif "</set>" in line and inside_charges:
             if [len(row) for row in rows] != [3, 3, 3]:
                 raise FormatError("the Born charges are cut short")
-            charges.append(rows)
+            charges.append(rows[:])
         elif "</varray>" in line or "</array>" in line:
             if inside_charges and charges:
                 blocks["born"] = np.array(charges)

@@ -446,4 +446,7 @@ def _find_structure(name: str, folder: Path) -> Path | None:
     tried = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
     tried += [folder / f"{each}{mark}{name}" for each in _FOLDERS for mark in "-._"]
     tried += [folder / name / each for each in _FOLDERS]
-    return next((path for path in tried if path.is_file()), None)
+    try:
+        return next((path for path in tried if path.is_file()), None)
+    except OSError:  # too long for the name of a file
+        return None
