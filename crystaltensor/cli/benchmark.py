@@ -158,6 +158,21 @@ def sums(**options: Any) -> None:  # noqa: ANN401 - click's options
     _run("sums", benchmark_sums, options)
 
 
+@benchmark.command(epilog="Example: crystaltensor benchmark speed --plots plots")
+@PROPERTIES
+@_options.device
+@PLOTS
+@_shared
+def speed(**options: Any) -> None:  # noqa: ANN401 - click's options
+    """Time whole commands, every stage of a prediction, a folder, and training.
+
+    Exit code: 0 if all went well, 4 if --compare finds a regression.
+    """
+    from crystaltensor.workflows.benchmark.speed import benchmark_speed
+
+    _run("speed", benchmark_speed, options)
+
+
 def _run(name: str, measure: "Callable[..., Report]", options: dict[str, Any]) -> None:
     """Measure, show, compare, and end with the exit code."""
     from crystaltensor.cli import _render_benchmark as render

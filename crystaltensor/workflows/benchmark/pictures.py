@@ -138,7 +138,7 @@ def draw_stages(
                 axes.text(
                     start + value / 2,
                     place,
-                    f"{value:.2g}",
+                    f"{value:.0f}" if value >= 10 else f"{value:.2g}",
                     ha="center",
                     va="center",
                     color="white",

@@ -24,16 +24,16 @@ class Timing:
     cpu_seconds : float
         Smallest processor time of a call.
     ratio : float
-        Wall time over that of a product of two fixed matrices of 32-bit numbers by
+        Wall time over that of the unit, a product of two fixed matrices of 32-bit numbers by
         torch, smallest of the same rounds.
-    rounds : int
-        How often it was timed.
+    unit : float
+        Seconds of the unit.
     """
 
     seconds: float
     cpu_seconds: float
     ratio: float
-    rounds: int
+    unit: float
 
     def per(self, count: int) -> "Timing":
         """Share the time among several crystals."""
@@ -41,7 +41,7 @@ class Timing:
             self.seconds / count,
             self.cpu_seconds / count,
             self.ratio / count,
-            self.rounds,
+            self.unit,
         )
 
 
@@ -77,7 +77,7 @@ def fastest(
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
         units.append(_unit(left, right))
-    return Timing(min(walls), min(cpus), min(walls) / min(units), len(walls))
+    return Timing(min(walls), min(cpus), min(walls) / min(units), min(units))
 
 
 def _matrices() -> "tuple[Tensor, Tensor]":
