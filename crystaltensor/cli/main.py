@@ -11,7 +11,8 @@ from crystaltensor.errors import CrystalTensorError
 from crystaltensor.text import one_line
 
 COMMANDS = {
-    "predict": "Predict a tensor property of a crystal.",
+    "predict": "Predict properties of crystals.",
+    "merge": "Join the outputs of the shards of a run.",
     "symmetrize": "Say what symmetry allows of a tensor, and project it.",
     "train": "Train a model on a data set.",
     "featurize": "Sum pair potentials over all periodic images.",

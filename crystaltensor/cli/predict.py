@@ -1,14 +1,16 @@
 """``crystaltensor predict``."""
 
+from typing import Any
+
 import click
 
-from crystaltensor.cli import _options
+from crystaltensor.cli import _options, _stream
 
 
 @click.command(
     epilog="Example: crystaltensor predict POSCAR --property piezo --json > piezo.json"
 )
-@click.argument("structure", type=_options.STRUCTURE)
+@click.argument("structures", nargs=-1, type=_stream.Structures())
 @click.option(
     "--property",
     "properties",
@@ -37,6 +39,7 @@ from crystaltensor.cli import _options
     help="Axes of the tensor: those of the file, IEEE 176-1987, or spglib's.",
 )
 @_options.device
+@_stream.options
 @click.option(
     "--json",
     "as_json",
@@ -44,7 +47,7 @@ from crystaltensor.cli import _options
     help="Print one JSON object per property, each on a line.",
 )
 def predict(
-    structure: str,
+    structures: tuple[str, ...],
     properties: tuple[str, ...],
     model: str | None,
     file_format: str | None,
@@ -52,23 +55,31 @@ def predict(
     frame: str,
     device: str,
     as_json: bool,
-) -> None:
-    """Predict tensor properties of the crystal in STRUCTURE.
+    **many: Any,  # noqa: ANN401 - checked by click
+) -> int | None:
+    """Predict tensor properties of the crystals in STRUCTURES.
 
-    STRUCTURE is a POSCAR, a CIF, an extended XYZ or a pymatgen JSON file, or - for
-    standard input. The tensor is in the Cartesian frame of the file, unless --frame says
-    otherwise, and has exactly the symmetry of the crystal.
+    STRUCTURES are POSCAR, CIF, extended XYZ or JSON files, or - for standard input. The
+    tensor is in the Cartesian frame of the file, unless --frame says otherwise, and has
+    exactly the symmetry of the crystal.
+
+    Several files, folders, patterns and ASE databases are treated as a stream: a bad
+    file stops nothing, and with --output a run that was stopped goes on with --resume.
+
+    Exit code: 0 if all went well, 3 if some structures failed, 1 if none worked.
     """
+    settings: dict[str, Any] = {
+        "model": model,
+        "symprec": symprec,
+        "frame": frame,
+        "device": device,
+    }
+    if _stream.wanted(structures, many):
+        settings |= {"properties": properties, "file_format": file_format}
+        return _stream.run(structures, settings, many, as_json=as_json)
     from crystaltensor.cli._render_prediction import predictions as show
     from crystaltensor.workflows.predict import predict as run
 
-    predictions = run(
-        structure,
-        properties,
-        model=model,
-        file_format=file_format,
-        symprec=symprec,
-        frame=frame,
-        device=device,
-    )
+    predictions = run(structures[0], properties, file_format=file_format, **settings)
     show(predictions, as_json=as_json)
+    return None

@@ -45,6 +45,8 @@ class AnchoredSymmetry:
         Orthogonal, in the Cartesian frame of the input; the identity is first.
     crystal : Crystal
         The input.
+    n_primitive : int
+        Atoms in a primitive cell.
     warnings : tuple of str
         Always empty.
     """
@@ -55,6 +57,7 @@ class AnchoredSymmetry:
     symprec: float
     rotations: "Floats" = field(repr=False)
     crystal: "Crystal" = field(repr=False)
+    n_primitive: int = field(repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -102,7 +105,7 @@ def _search(crystal: "Crystal", symprec: float) -> AnchoredSymmetry:
     group = _mapping_atoms(lattice, cell, frac[first], crystal.numbers[first], symprec)
     rotations = _cartesian(cell, group)
     named = space_group_type(group, np.zeros((len(group), 3)), cell)
-    return AnchoredSymmetry(*named, symprec, rotations, crystal)
+    return AnchoredSymmetry(*named, symprec, rotations, crystal, len(first))
 
 
 def _judged(worst: "Floats", symprec: float) -> "NDArray[np.bool_]":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 0.5
 """What is in hand is brought to the disk no more often than this."""
 
+_COMPLETE = '{"complete": true}\n'
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -250,7 +251,7 @@ class Journal:
         with self._told():
             self._format.complete(self.paths.partial, self.paths.output)
             with self.paths.journal.open("ab") as stream:
-                stream.write(b'{"complete": true}\n')
+                stream.write(_COMPLETE.encode())
                 _to_disk(stream)
             self.paths.partial.unlink(missing_ok=True)
         if not self.paths.errors.stat().st_size:
@@ -393,10 +394,33 @@ def _begin(
         _compare(read_header(paths), header, paths.output)
         return read_journal(paths)
     paths.journal.unlink(missing_ok=True)
+    _write_header(paths, header)
+    return [], False
+
+
+def _write_header(paths: Paths, header: dict[str, Any]) -> None:
+    """Write down what the run is."""
     with replacing(paths.run) as partial:
         text = json.dumps(header, indent=1, ensure_ascii=False)
         partial.write_text(text + "\n", encoding="utf-8")
-    return [], False
+
+
+def write_journal(paths: Paths, header: dict[str, Any], lines: list[Line]) -> None:
+    """Write the journal of an output that is complete.
+
+    Parameters
+    ----------
+    paths : Paths
+        Its files.
+    header : dict
+        What it is.
+    lines : list of Line
+        All its blocks.
+    """
+    _write_header(paths, header)
+    with replacing(paths.journal) as partial:
+        text = "".join(line.text() for line in lines)
+        partial.write_text(text + _COMPLETE, encoding="utf-8")
 
 
 def _compare(then: dict[str, Any], now: dict[str, Any], output: Path) -> None:

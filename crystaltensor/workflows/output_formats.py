@@ -44,7 +44,8 @@ _DERIVED = {
 }
 # Derived quantities that have a column: by their path in a record, with the unit.
 
-_ROW_GROUP = 4096
+ROW_GROUP = 4096
+"""Rows that are written together."""
 
 
 class OutputFormat(Protocol):
@@ -143,6 +144,52 @@ class JsonLines:
 
     def complete(self, lines: Path, output: Path) -> None:
         """Do nothing: the output is complete."""
+
+
+@dataclass(frozen=True)
+class BriefLines:
+    """One line of text for each record, to be read by people."""
+
+    name = "brief"
+    in_one_go = False
+
+    def head(self) -> bytes:
+        """Give nothing."""
+        return b""
+
+    def render(self, named: "Sequence[tuple[str, Outcome]]") -> Rendered:
+        """Write one line for each record; failures are shown elsewhere."""
+        lines = [
+            _brief(record)
+            for _, outcome in named
+            if not isinstance(outcome, Failure)
+            for record in outcome
+        ]
+        return "".join(lines).encode("utf-8", "replace"), ()
+
+    def complete(self, lines: Path, output: Path) -> None:
+        """Do nothing: there is no file."""
+
+
+def _brief(record: dict[str, Any]) -> str:
+    """Write the independent components, or what stands for them, in a line."""
+    unit = "" if record["unit"] == "1" else f" {record['unit']}"
+    if record.get("forbidden"):
+        values = "exactly zero by symmetry"
+    elif record.get("components"):
+        parts = (
+            f"{name} = {value:.4g}" for name, value in record["components"].items()
+        )
+        values = ", ".join(parts) + unit
+    elif record.get("value") is not None:
+        values = f"{record['value']:.4g}{unit}"
+    else:
+        values = f"norm {record['derived']['norm']:.4g}{unit}"
+    group = record["space_group"]["symbol"]
+    return (
+        f"{record['source']}: {record['formula']}, {record['n_atoms']} atoms, {group}; "
+        f"{record['property']}: {values}\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -309,8 +356,7 @@ class Parquet:
             replacing(output) as partial,
             pq.ParquetWriter(partial, self._schema()) as writer,
         ):
-            for table in self._tables(lines):
-                writer.write_table(table)
+            write_rows(writer, self._schema(), self._read(lines))
 
     def _schema(self) -> Any:  # noqa: ANN401 - pyarrow has no types
         """Give the columns: texts, whole numbers, numbers, nested lists."""
@@ -339,16 +385,28 @@ class Parquet:
                 fields.append(pa.field(f"{row.name}.tensor", nested))
         return pa.schema(fields)
 
-    def _tables(self, path: Path) -> Iterator[Any]:
-        """Read the lines back, some thousand rows at a time."""
-        import pyarrow as pa
+    def _read(self, lines: Path) -> Iterator[dict[str, Any]]:
+        """Read the rows back."""
+        columns = Table(self.rows).columns
+        with gzip.open(lines, "rt", encoding="utf-8") as stream:
+            for line in stream:
+                one = json.loads(line)
+                yield {**dict(zip(columns, one["cells"], strict=True)), **one["nested"]}
 
-        schema, columns = self._schema(), Table(self.rows).columns
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            while lines := list(islice(stream, _ROW_GROUP)):
-                found = [json.loads(line) for line in lines]
-                rows = [
-                    {**dict(zip(columns, one["cells"], strict=True)), **one["nested"]}
-                    for one in found
-                ]
-                yield pa.Table.from_pylist(rows, schema=schema)
+
+def write_rows(writer: Any, schema: Any, rows: Iterator[dict[str, Any]]) -> None:  # noqa: ANN401 - pyarrow has no types
+    """Write rows to a Parquet file, some thousand at a time.
+
+    Parameters
+    ----------
+    writer : ParquetWriter
+        Open.
+    schema : Schema
+        Of the rows.
+    rows : iterator of dict
+        Column to value.
+    """
+    import pyarrow as pa
+
+    while group := list(islice(rows, ROW_GROUP)):
+        writer.write_table(pa.Table.from_pylist(group, schema=schema))
