@@ -1,6 +1,8 @@
 """Crystals as graphs, and graphs as batches."""
 
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,6 +132,12 @@ def refuse_too_large(crystal: "Crystal", cutoff: float) -> None:
 
 def available_memory() -> float:
     """Return the memory in bytes that can be had without swapping; 8 GiB if unknown."""
+    return _memory_in(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _memory_in(second: int) -> float:  # noqa: ARG001 - a new one is looked at anew
+    """Ask the system, which takes as long as finding neighbours, once a second."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as file:
             for line in file:
