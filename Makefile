@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint docs docs-check docs-write check-wheel clean
+.PHONY: demo test fuzz lint docs docs-check docs-write check-wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crystaltensor predict docs/examples/POSCAR.AlN --property piezo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+# Damaged files for every reader; prints a table, and fails if one of them gets through.
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m tests.fuzz.campaign
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
