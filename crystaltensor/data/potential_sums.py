@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-TOLERANCE = 1e-8
+TOLERANCE = 1e-7
 """Largest error of a sum; the networks have 32 bits."""
 
 _BATCH = 128

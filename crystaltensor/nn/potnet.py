@@ -33,7 +33,7 @@ from crystaltensor.nn.potentials import (
 )
 from crystaltensor.settings import check_bounds
 
-POTENTIALS = ("coulomb", "london", "pauli:1", "pauli:2", "screened-coulomb:0.5")
+POTENTIALS = ("coulomb", "london", "pauli:1", "pauli:2")
 
 
 @dataclass(frozen=True)

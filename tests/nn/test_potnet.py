@@ -85,12 +85,12 @@ def rewritten(crystal: Crystal) -> dict[str, Crystal]:
 def test_it_depends_on_the_crystal_only(
     name: str, way: str, request: pytest.FixtureRequest
 ) -> None:
-    """Not on axes, origin, order, images, choice or size of the cell: to 1e-8."""
+    """Not on axes, origin, order, images, choice or size of the cell: to 1e-6."""
     crystal = request.getfixturevalue(name)
     net = network(**WAYS[way])
     expected = run(net, crystal)[0]
     for what, same in rewritten(crystal).items():
-        np.testing.assert_allclose(run(net, same)[0], expected, rtol=1e-7, err_msg=what)
+        np.testing.assert_allclose(run(net, same)[0], expected, rtol=1e-6, err_msg=what)
 
 
 def test_in_32_bits_it_does_so_to_1e_5(quartz: Crystal, triclinic: Crystal) -> None:
@@ -137,8 +137,8 @@ def test_a_batch_is_what_its_crystals_are_alone(
     """Padding counts for nothing."""
     net = network()
     alone = [run(net, crystal)[0] for crystal in (silicon, quartz, triclinic)]
-    # Sums are made to 1e-8, and how is up to the batch.
-    np.testing.assert_allclose(run(net, silicon, quartz, triclinic), alone, rtol=1e-7)
+    # Sums are made to 1e-7, and how is up to the batch.
+    np.testing.assert_allclose(run(net, silicon, quartz, triclinic), alone, rtol=1e-6)
 
 
 def test_a_single_atom_and_one_without_neighbours_are_fine() -> None:
