@@ -9,6 +9,7 @@ import numpy as np
 from crystaltensor.data.tables import TABLES
 from crystaltensor.errors import ConfigError, ModelError
 from crystaltensor.training.metrics import TensorErrors, tensor_errors
+from crystaltensor.workflows.benchmark.coverage import judge_uncertainty
 from crystaltensor.workflows.benchmark.evaluation import (
     TEST_SETS,
     Evaluated,
@@ -140,8 +141,9 @@ def benchmark_accuracy(
             continue
         found = evaluate(predictor, test.rows, symprec=symprec)
         judged = _Judged(predictor.model, test, found, protocol)
-        tables += _tables(judged)
-        figures += _figures(judged)
+        coverage, coverage_figures = judge_uncertainty(judged.row, found)
+        tables += [*_tables(judged), *([coverage] if coverage else [])]
+        figures += [*_figures(judged), *coverage_figures]
         if plots is not None:
             from crystaltensor.workflows.benchmark.pictures import draw_errors
 

@@ -283,6 +283,7 @@ def _examine_one(
     from crystaltensor.symmetry.operations import find_symmetry
 
     row = predictor.model.row
+    predictor.needs.refuse_unfit(crystal)
     rng = np.random.default_rng(seed)
     written = {"": (crystal, np.eye(3))}
     written |= {key: change(crystal, rng) for key, change in TRANSFORMATIONS.items()}
