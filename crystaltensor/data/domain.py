@@ -241,7 +241,7 @@ class Domain:
         """Count the training crystals that hold the rarest element of a crystal."""
         return int(self.counts[traits.numbers - 1].min())
 
-    def nearest(self, traits: "Traits", n: int = NEAREST) -> list[Neighbour]:
+    def nearest(self, traits: "Traits", n: int = NEAREST) -> tuple[Neighbour, ...]:
         """List the training crystals that are most like a crystal.
 
         Parameters
@@ -253,16 +253,16 @@ class Domain:
 
         Returns
         -------
-        list of Neighbour
+        tuple of Neighbour
             The nearest first.
         """
         apart = np.sqrt(self._squares(traits)) / self.typical
-        return [
+        return tuple(
             Neighbour(
                 self.names[i], self.formulas[i], float(apart[i]), float(self.norms[i])
             )
             for i in np.argsort(apart, kind="stable")[:n]
-        ]
+        )
 
     def reasons(self, traits: "Traits", distance: float) -> list[str]:
         """Say what about a crystal is unlike the training crystals.

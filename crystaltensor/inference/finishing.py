@@ -7,7 +7,9 @@ import numpy as np
 
 from crystaltensor.crystals.crystal import SYMBOLS
 from crystaltensor.data.scales import from_learnt
+from crystaltensor.inference.metals import metal_signs
 from crystaltensor.inference.prediction import Prediction
+from crystaltensor.symmetry.contradictions import contradictions
 from crystaltensor.symmetry.forms import AllowedForm, allowed_form
 from crystaltensor.symmetry.frames import frame_rotation
 from crystaltensor.symmetry.notation import rotate
@@ -18,10 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.data.domain import Traits
     from crystaltensor.inference.models import TrainedModel
+    from crystaltensor.inference.uncertainty import Uncertainty
     from crystaltensor.symmetry.operations import Symmetry
 
     Floats = NDArray[np.float64]
+
+LARGE_RESIDUAL = 1e-3
+"""A part of the networks' output that symmetry forbids is rounding below this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +76,14 @@ class Outline:
         """Whether the crystal has no such tensor: no network is asked then."""
         return self.form is not None and not self.form.n_independent
 
-    def finish(self, raw: "Floats | None", source: str | None) -> Prediction:
+    def finish(
+        self,
+        raw: "Floats | None",
+        source: str | None,
+        *,
+        uncertainty: "Uncertainty | None" = None,
+        traits: "Traits | None" = None,
+    ) -> Prediction:
         """Make the prediction.
 
         Parameters
@@ -79,6 +93,10 @@ class Outline:
             if the tensor is forbidden.
         source : str or None
             Where the crystal is from.
+        uncertainty : Uncertainty, optional
+            Of the prediction.
+        traits : Traits, optional
+            Of the crystal, to be held against the training crystals.
 
         Returns
         -------
@@ -107,13 +125,30 @@ class Outline:
             symmetry_residual=residual,
             warnings=(
                 *symmetry.warnings,
-                *_warnings(self.model, symmetry.crystal, forbidden=raw is None),
+                # That a forbidden tensor is zero is certain.
+                *([] if reason else self._warnings(tensor, residual, traits)),
             ),
             model=self.model.identity(),
             forbidden=reason,
             frame=self.frame,
             rotation=None if self.frame == "input" else self.turn,
+            uncertainty=uncertainty,
         )
+
+    def _warnings(
+        self, tensor: "Floats", residual: float | None, traits: "Traits | None"
+    ) -> list[str]:
+        """Say what the prediction is worth, and why it may be worth less."""
+        model, row = self.model, self.model.row
+        caution = [row.caution] if row.caution else []
+        return [
+            *contradictions(row.name, tensor),
+            *_distrust(model, residual),
+            *_strangeness(model, self.symmetry.crystal, traits),
+            *metal_signs(self.symmetry, row),
+            *caution,
+            *worth(model),
+        ]
 
     def _allowed(self, raw: "Floats") -> "tuple[Floats, float | None]":
         """Project and turn; tell which part of the network's output was lost."""
@@ -134,25 +169,31 @@ class Outline:
         return tensor, residual
 
 
-def _warnings(
-    model: "TrainedModel", crystal: "Crystal", *, forbidden: bool
+def _distrust(model: "TrainedModel", residual: float | None) -> list[str]:
+    """Say that the networks' own output has not got the symmetry of the crystal."""
+    limit = max(10 * model.usual_residual, LARGE_RESIDUAL)
+    if residual is None or residual <= limit:
+        return []
+    return [
+        (
+            f"{100 * residual:.2g} % of the networks' own output is forbidden by the "
+            f"symmetry of the crystal, where {100 * model.usual_residual:.2g} % is usual: "
+            "do not trust this prediction"
+        )
+    ]
+
+
+def _strangeness(
+    model: "TrainedModel", crystal: "Crystal", traits: "Traits | None"
 ) -> list[str]:
-    """Say what the model is worth, and for this crystal in particular."""
-    if forbidden:
-        return []  # that the tensor is zero is certain
-    warnings = []
+    """Say what about the crystal is unlike the training crystals."""
+    if model.domain is not None and traits is not None:
+        return model.domain.reasons(traits, model.domain.distance(traits))
     strange = sorted(set(crystal.numbers.tolist()) - model.elements)
-    if strange:
-        names = ", ".join(SYMBOLS[number] for number in strange)
-        warnings.append(f"no training crystal contains {names}{_guessed(model)}")
-    if model.row.caution:
-        warnings.append(model.row.caution)
-    return warnings + worth(model)
-
-
-def _guessed(model: "TrainedModel") -> str:
-    """Say what an element that no training crystal contains means for a scalar."""
-    return "" if model.row.rank else ", so that its reference is a guess"
+    if not strange:
+        return []
+    names = ", ".join(SYMBOLS[number] for number in strange)
+    return [f"no training crystal contains {names}"]
 
 
 def worth(model: "TrainedModel") -> list[str]:

@@ -12,8 +12,8 @@ import crystaltensor
 from crystaltensor.data.domain import Domain
 from crystaltensor.errors import ConfigError, DataError, ModelError
 from crystaltensor.properties import TensorProperty, find_property
-from crystaltensor.training.calibration import Calibration
 from crystaltensor.settings import read_small_file
+from crystaltensor.training.calibration import Calibration
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ class TrainedModel:
         Where it lies.
     calibration : Calibration, optional
         What turns the members' disagreement into an uncertainty.
+    usual_residual : float
+        Part of the networks' output that the symmetry of a crystal forbids, relative to
+        its norm: the 99th percentile of the validation crystals.
     """
 
     name: str
@@ -73,6 +76,7 @@ class TrainedModel:
     members: "tuple[Mapping[str, Any], ...]"
     folder: Path
     calibration: Calibration | None = field(default=None, repr=False)
+    usual_residual: float = 0.0
 
     @cached_property
     def domain(self) -> Domain | None:
@@ -207,6 +211,7 @@ def describe_model(folder: Path) -> TrainedModel:
             members=tuple(dict(member) for member in record["members"]),
             folder=folder,
             calibration=Calibration.restore(row, calibrated) if calibrated else None,
+            usual_residual=float(record.get("symmetry_residual", 0.0)),
         )
     except (
         *(OSError, ValueError, LookupError, TypeError, AttributeError),

@@ -1,6 +1,6 @@
 """One prediction: a tensor with everything one must know to use it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.data.domain import Neighbour
+    from crystaltensor.inference.uncertainty import Uncertainty
 
 SCHEMA = 1
 """Version of the JSON form of a prediction."""
@@ -57,6 +59,11 @@ class Prediction:
     beside : mapping
         ``"bulk"`` and ``"shear"`` modulus in GPa as the models for scalars have them,
         to be seen beside those of an elastic tensor.
+    uncertainty : Uncertainty or None
+        What it may be off by; None if the tensor is forbidden, which is certain, or if
+        the model was not calibrated.
+    neighbours : tuple of Neighbour, optional
+        The training crystals that are most like this one, where they were asked for.
     """
 
     source: str | None
@@ -72,6 +79,8 @@ class Prediction:
     frame: str = "input"
     rotation: "NDArray[np.float64] | None" = field(default=None, repr=False)
     beside: "Mapping[str, float]" = field(default_factory=dict, repr=False)
+    uncertainty: "Uncertainty | None" = field(default=None, repr=False)
+    neighbours: "tuple[Neighbour, ...] | None" = field(default=None, repr=False)
 
     @property
     def formula(self) -> str:
@@ -164,13 +173,22 @@ class Prediction:
             ),
             "components": None if self.components is None else dict(self.components),
             "symmetry_residual": self.symmetry_residual,
-            "uncertainty": None,
+            "uncertainty": (
+                None if self.uncertainty is None else self.uncertainty.as_dict()
+            ),
             "derived": self.derived,
             "forbidden": self.forbidden,
             "warnings": list(self.warnings),
             "model": dict(self.model),
             "status": "ok",
+            **self._explained(),
         }
+
+    def _explained(self) -> dict[str, Any]:
+        """Return the training crystals that are most alike, where they are wanted."""
+        if self.neighbours is None:
+            return {}
+        return {"training_neighbours": [asdict(one) for one in self.neighbours]}
 
     def _numbers(self) -> dict[str, Any]:
         """Return the tensor and its Voigt form, or the value of a scalar."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from crystaltensor.crystals.io import as_crystal
+from crystaltensor.data.domain import Neighbour, Traits
 from crystaltensor.data.graphs import collate
 from crystaltensor.errors import ModelError, ResourceError
 from crystaltensor.inference.finishing import Outline
@@ -18,6 +19,7 @@ from crystaltensor.inference.models import (
     load_network,
 )
 from crystaltensor.inference.prediction import Prediction
+from crystaltensor.inference.uncertainty import Asked, estimate
 from crystaltensor.nn.devices import choose_device
 from crystaltensor.nn.presets import neighbourhood, network_config
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from crystaltensor.inference.inputs import NetworkInput
+    from crystaltensor.inference.uncertainty import Uncertainty
 
 __all__ = ["Prediction", "Predictor", "load", "needs_of"]
 
@@ -178,18 +181,66 @@ class Predictor:
             If there is no such frame.
         """
         outlines = [Outline.of(self.model, each.symmetry, frame) for each in inputs]
-        asked = [
-            each
-            for each, outline in zip(inputs, outlines, strict=True)
-            if not outline.forbidden
-        ]
-        found = iter(self._run(asked) if asked else [])
-        return [
-            outline.finish(None if outline.forbidden else next(found), source)
-            for outline, source in zip(
-                outlines, sources or [None] * len(inputs), strict=True
+        pairs = list(zip(inputs, outlines, strict=True))
+        asked = [each for each, outline in pairs if not outline.forbidden]
+        raws = iter(self._run(asked) if asked else [])
+        cases = [
+            None
+            if outline.forbidden
+            else Asked(
+                next(raws),
+                each.graphs[self.around],
+                each.symmetry,
+                self.traits(each),
+                outline.turn,
+                outline.form,
             )
+            for each, outline in pairs
         ]
+        worth = iter(self._uncertainties([case for case in cases if case is not None]))
+        named = sources or [None] * len(inputs)
+        return [
+            outline.finish(None, source)
+            if case is None
+            else outline.finish(
+                case.raw, source, uncertainty=next(worth), traits=case.traits
+            )
+            for outline, case, source in zip(outlines, cases, named, strict=True)
+        ]
+
+    def traits(self, described: "NetworkInput") -> Traits:
+        """Read off a crystal what is compared with the training crystals."""
+        symmetry = described.symmetry
+        return Traits.of(
+            described.graphs[self.around],
+            atoms=symmetry.n_primitive,
+            point_group=symmetry.point_group,
+        )
+
+    def nearest(self, described: "NetworkInput", n: int = 5) -> tuple[Neighbour, ...]:
+        """List the training crystals that are most like a crystal.
+
+        Parameters
+        ----------
+        described : NetworkInput
+            From ``needs.describe``.
+        n : int
+            How many.
+
+        Returns
+        -------
+        tuple of Neighbour
+            The nearest first; none for a model that keeps none.
+        """
+        domain = self.model.domain
+        return () if domain is None else domain.nearest(self.traits(described), n)
+
+    def _uncertainties(self, asked: list[Asked]) -> "Sequence[Uncertainty | None]":
+        """Say what predictions may be off by, where the model knows."""
+        model = self.model
+        if not asked or model.calibration is None or model.domain is None:
+            return [None] * len(asked)
+        return estimate(model.calibration, model.domain, asked)
 
     @torch.no_grad()
     def _run(self, inputs: "Sequence[NetworkInput]") -> "list[NDArray[np.float64]]":

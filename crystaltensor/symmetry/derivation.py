@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystaltensor.errors import DataError
+from crystaltensor.symmetry.contradictions import contradictions
 from crystaltensor.symmetry.derived import (
     moduli,
     piezo_strain,
@@ -96,10 +97,14 @@ def derive(
         What cannot be in nature, or makes a quantity meaningless.
     """
     derived: dict[str, Any] = {"norm": float(np.linalg.norm(tensors[own]))}
-    warnings: list[str] = []
+    warnings = [
+        sentence
+        for name, tensor in tensors.items()
+        for sentence in contradictions(name, tensor)
+    ]
     for name in ("dielectric", "dielectric-total"):
         if name in tensors:
-            _dielectric(tensors[name], name, derived, warnings)
+            _dielectric(tensors[name], name, derived)
     if "elastic" in tensors:
         _elastic(tensors["elastic"], derived, warnings, extremes or {})
     if "piezo" in tensors:
@@ -107,28 +112,14 @@ def derive(
     if "born-charges" in tensors:
         total = tensors["born-charges"].sum(axis=0)
         derived["acoustic_sum"] = {"value": total.tolist(), "unit": "e"}
-        if np.abs(total).max() > 0.01:
-            warnings.append(
-                f"the Born charges add up to {np.abs(total).max():.3g} e in an entry, "
-                "where the acoustic sum rule asks for zero"
-            )
     return derived, warnings
 
 
-def _dielectric(
-    tensor: "Floats", name: str, derived: dict[str, Any], warnings: list[str]
-) -> None:
+def _dielectric(tensor: "Floats", name: str, derived: dict[str, Any]) -> None:
     """Principal values, and refractive indices of the electronic tensor."""
     values, axes = principal_values(tensor)
     key = name.replace("-", "_") + "_principal"
     derived[key] = {"values": values.tolist(), "axes": axes.tolist()}
-    if values[0] <= 0:
-        warnings.append(
-            f"{name} is not positive definite: its smallest principal value is "
-            f"{values[0]:.4g}"
-        )
-    elif values[0] < 1 - 1e-6:
-        warnings.append(f"a principal value of {name} is {values[0]:.4g}, less than 1")
     if name == "dielectric" and values[0] > 0:
         indices, axes = refractive_indices(tensor)
         derived["refractive_indices"] = {
@@ -153,12 +144,6 @@ def _elastic(
         "unit": "GPa",
         "softest_strain": born.softest.tolist(),
     }
-    if not born.stable:
-        warnings.append(
-            f"unstable: the smallest Kelvin-Mandel eigenvalue of C is "
-            f"{born.margin:.4g} GPa, so that a strain costs no energy; extremes over "
-            "directions mean nothing and are left out"
-        )
     try:
         derived["moduli"] = {**vars(moduli(tensor)), "unit": "GPa"}
     except DataError as error:

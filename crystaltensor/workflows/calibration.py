@@ -39,10 +39,11 @@ def calibrate_ensemble(
     Returns
     -------
     record : dict
-        ``"uncertainty"``, see `Calibration.as_dict`, with ``"coverage"`` of both sets,
-        or None if there are too few validation crystals; and ``"domain"``: of the test
-        crystals the number, those unlike the training ones, and the mean error of both
-        kinds.
+        ``"symmetry_residual"``, the part of the output that symmetry forbids, at the
+        99th percentile; ``"uncertainty"``, see `Calibration.as_dict`, with
+        ``"coverage"`` of both sets, or None if there are too few validation crystals;
+        and ``"domain"``: of the test crystals the number, those unlike the training
+        ones, and the mean error of both kinds.
     domain : Domain
         The training crystals.
     """
@@ -56,7 +57,13 @@ def calibrate_ensemble(
         )
         for split in predicted[0]
     }
-    record: dict[str, Any] = {"uncertainty": None, "domain": None}
+    record: dict[str, Any] = {
+        "symmetry_residual": _usual_residual(
+            [each["val"] for each in predicted], cases["val"]
+        ),
+        "uncertainty": None,
+        "domain": None,
+    }
     found = calibrate(cases["val"])
     if found is not None:
         calibration, inside = found
@@ -195,6 +202,18 @@ def _cases(
         np.repeat(data.sign_known[part], counts),
         np.repeat(np.arange(len(part)), counts),
     )
+
+
+def _usual_residual(members: "Sequence[Floats]", cases: "Cases") -> float:
+    """Find which part of an output symmetry forbids, at the 99th percentile."""
+    import numpy as np
+
+    from crystaltensor.symmetry.coordinates import to_components
+
+    raw = to_components(np.mean(members, axis=0), cases.row.index_symmetry)
+    sizes = np.linalg.norm(raw, axis=1)
+    lost = np.linalg.norm(raw - cases.mean, axis=1)[sizes > 0] / sizes[sizes > 0]
+    return float(np.percentile(lost, 99)) if len(lost) else 0.0
 
 
 def _strangers(
