@@ -25,6 +25,7 @@ version = release = crystaltensor.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
+default_role = "py:obj"  # names in single backticks, as numpy writes them
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say the types, with shapes and units
