@@ -209,12 +209,17 @@ def worth(model: "TrainedModel") -> list[str]:
     list of str
         One sentence; none if the model does well.
     """
-    test = model.metrics.get("test")
-    if not test or test["ewt_25"] >= 50:
+    test, row = model.metrics.get("test"), model.row
+    if not test:
         return []
+    # An energy may be near zero: its relative error says nothing.
+    good = test["ewt_25"] >= 50 if row.rank else test["fnorm"] < test["zero_fnorm"] / 2
+    if good:
+        return []
+    known = "predicting zero" if row.rank else "the mean of the training crystals"
     sentence = (
         f"this model is a rough guide: on {test['n']} test crystals its mean error is "
-        f"{test['fnorm']:.3g} {model.row.unit}, where predicting zero gives "
+        f"{test['fnorm']:.3g} {row.learnt_unit}, where {known} gives "
         f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
     )
     return [sentence]
