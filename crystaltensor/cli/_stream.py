@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from crystaltensor.threads import one_thread_each
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -146,14 +148,13 @@ def run(
     as_json: bool,
 ) -> int:
     """Predict for many structures, and return the exit code."""
+    one_thread_each()  # before anything numerical is imported
     from crystaltensor.cli import _render_stream as render
     from crystaltensor.workflows import predict_many as workflow
-    from crystaltensor.workflows.engines import one_thread_each
     from crystaltensor.workflows.inputs import Inputs
     from crystaltensor.workflows.output_formats import BriefLines, JsonLines
     from crystaltensor.workflows.sharding import parse_shard
 
-    one_thread_each()
     output = asked["output"]
     inputs = Inputs(
         structures,

@@ -5,8 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crystaltensor.workflows.blocks import halves, joined, lost
 
 if TYPE_CHECKING:
-    from crystaltensor.workflows.blocks import Block, Treated, Treatment
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Read by numpy and torch when they are imported."""
+    from crystaltensor.workflows.blocks import Block, Treated, Treatment
 
 _PRELOADED = (
     "crystaltensor.inference.predictor",
@@ -35,16 +34,6 @@ class Engine(Protocol):
 
     def run(self, blocks: "Iterable[Block]") -> "Iterator[tuple[Block, Treated]]":
         """Treat blocks; they come back in their order."""
-
-
-def one_thread_each() -> None:
-    """Keep numerical libraries to one thread in every process that starts from now on.
-
-    The matrices are small: threads would only wait for each other, and as many in each
-    process as there are cores have been seen to cost a factor of forty.
-    """
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
 
 
 def n_cores() -> int:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystaltensor.errors import ConfigError, ResourceError
+from crystaltensor.threads import one_thread_each
 from crystaltensor.workflows.blocks import halves, joined, lost
-from crystaltensor.workflows.engines import DIED, one_thread_each
+from crystaltensor.workflows.engines import DIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
