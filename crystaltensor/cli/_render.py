@@ -28,6 +28,11 @@ def number(value: float) -> str:
     return "0" if value == 0 else f"{value:#.4g}".rstrip(".")
 
 
+def measured(value: float, sigma: float | None) -> str:
+    """Write a number with its uncertainty, if that is known and not zero."""
+    return f"{number(value)} ± {sigma:.2g}" if sigma else number(value)
+
+
 def unit_of(unit: str) -> str:
     """Write a unit for people, with a blank in front unless there is none."""
     shown = UNITS.get(unit, unit)

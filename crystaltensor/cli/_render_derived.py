@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from crystaltensor.cli._render import number, unit_of
+from crystaltensor.cli._render import measured, number, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show_derived(console: "Console", derived: "Mapping[str, Any]") -> None:
-    """Show principal values, moduli, stability, and extremes over all directions."""
-    lines = [*_dielectric_lines(derived), *_elastic_lines(derived)]
+def show_derived(
+    console: "Console",
+    derived: "Mapping[str, Any]",
+    uncertain: "Mapping[str, Mapping[str, float]] | None" = None,
+) -> None:
+    """Show principal values, moduli, stability, and extremes over all directions.
+
+    What they may be off by is known under the names of `quantities`.
+    """
+    sigmas = {name: each["sigma"] for name, each in (uncertain or {}).items()}
+    lines = [*_dielectric_lines(derived, sigmas), *_elastic_lines(derived, sigmas)]
     for line in lines:
         console.print(line, soft_wrap=True)
     extremes = _extremes_table(derived)
@@ -25,41 +33,62 @@ def show_derived(console: "Console", derived: "Mapping[str, Any]") -> None:
         console.print()
 
 
-def _dielectric_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
+def _dielectric_lines(
+    derived: Any,  # noqa: ANN401 - plain values
+    sigmas: "Mapping[str, float]",
+) -> "Iterable[str]":
     """Principal values and refractive indices."""
     for name, title in (
         ("dielectric_principal", "Principal ε^∞"),
         ("dielectric_total_principal", "Principal ε⁰"),
     ):
         if name in derived:
-            values = ", ".join(number(value) for value in derived[name]["values"])
+            values = _three(derived[name]["values"], "principal", sigmas)
             yield f"{title}: {values}"
     if "refractive_indices" in derived:
         found = derived["refractive_indices"]
-        values = ", ".join(number(value) for value in found["values"])
-        yield f"Refractive indices: {values} (birefringence {number(found['birefringence'])})"
+        values = _three(found["values"], "refractive", sigmas)
+        apart = measured(found["birefringence"], sigmas.get("birefringence"))
+        yield f"Refractive indices: {values} (birefringence {apart})"
 
 
-def _elastic_lines(derived: Any) -> "Iterable[str]":  # noqa: ANN401 - plain values
+def _three(values: "Sequence[float]", name: str, sigmas: "Mapping[str, float]") -> str:
+    """Write three values in ascending order."""
+    return ", ".join(
+        measured(value, sigmas.get(f"{name}_{place}"))
+        for place, value in enumerate(values, start=1)
+    )
+
+
+def _elastic_lines(
+    derived: Any,  # noqa: ANN401 - plain values
+    sigmas: "Mapping[str, float]",
+) -> "Iterable[str]":
     """Moduli, stability and extremes."""
     if "moduli" in derived:
-        m = derived["moduli"]
+        m = {
+            name: measured(value, sigmas.get(name))
+            if isinstance(value, float)
+            else value
+            for name, value in derived["moduli"].items()
+        }
         for name, key in (("Bulk", "bulk"), ("Shear", "shear")):
-            parts = (number(m[f"{key}_{kind}"]) for kind in ("voigt", "reuss", "hill"))
-            voigt, reuss, hill = parts
+            voigt, reuss, hill = (
+                m[f"{key}_{kind}"] for kind in ("voigt", "reuss", "hill")
+            )
             line = (
                 f"{name} modulus: {hill} GPa (Hill), {voigt} (Voigt), {reuss} (Reuss)"
             )
             second = m.get(f"{key}_potnet")
-            yield line + (f"; PotNet: {number(second)} GPa" if second else "")
+            yield line + (f"; PotNet: {second} GPa" if second else "")
         yield (
-            f"Young's modulus {number(m['young'])} GPa, Poisson ratio "
-            f"{number(m['poisson'])} (Hill), anisotropy A_U {number(m['universal_anisotropy'])}"
+            f"Young's modulus {m['young']} GPa, Poisson ratio {m['poisson']} (Hill), "
+            f"anisotropy A_U {m['universal_anisotropy']}"
         )
     if "stability" in derived:
         born = derived["stability"]
         word = "Born stable" if born["stable"] else "[red]Born unstable[/]"
-        yield f"{word}: margin {number(born['margin'])} GPa"
+        yield f"{word}: margin {measured(born['margin'], sigmas.get('margin'))} GPa"
 
 
 def _extremes_table(derived: Any) -> Table | None:  # noqa: ANN401 - plain values

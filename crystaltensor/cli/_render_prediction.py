@@ -12,6 +12,7 @@ from crystaltensor.cli._render import (
     FRAMES,
     as_json_line,
     matrix_table,
+    measured,
     number,
     unit_of,
     vectors,
@@ -38,15 +39,15 @@ def predictions(many: "Iterator[Prediction]", *, as_json: bool) -> None:
     last = None
     for found in many:
         if last is None:
-            _header(console, found)
+            show_header(console, found)
         _prediction(console, found)
         warn(found.warnings)
         last = found
     if last is not None:
-        _frame(console, last)
+        show_frame(console, last)
 
 
-def _header(console: Console, found: "Prediction") -> None:
+def show_header(console: Console, found: "Prediction") -> None:
     """Say what the crystal is."""
     group = found.space_group
     console.print(
@@ -61,7 +62,11 @@ def _prediction(console: Console, found: "Prediction") -> None:
     unit = unit_of(found.unit)
     title = found.row.title[0].upper() + found.row.title[1:]
     if not found.row.rank:
-        console.print(f"[bold]{title}[/] = {number(float(found.tensor))}{unit}")
+        sigma = None if found.uncertainty is None else float(found.uncertainty.sigma)
+        console.print(
+            f"[bold]{title}[/] = {measured(float(found.tensor), sigma)}{unit}"
+        )
+        _uncertainty(console, found)
         _model(console, found)
         return
     title = f"[bold]{title}[/]{unit and ' in' + unit}"
@@ -72,8 +77,10 @@ def _prediction(console: Console, found: "Prediction") -> None:
     if found.forbidden:
         console.print(f"Exactly zero: {escape(found.forbidden)}.")
     else:
-        _components(console, found)
-        show_derived(console, found.derived)
+        show_components(console, found)
+        known = {} if found.uncertainty is None else found.uncertainty.derived()
+        show_derived(console, found.derived, known)
+        _uncertainty(console, found)
     _model(console, found)
 
 
@@ -85,21 +92,60 @@ def _model(console: Console, found: "Prediction") -> None:
     )
 
 
-def _components(console: Console, found: "Prediction") -> None:
+def show_components(console: Console, found: "Prediction") -> None:
     """Show what can be chosen freely, and how large the tensor is."""
     unit = unit_of(found.unit)
+    told = found.uncertainty
+    sigmas = (told and told.components) or {}
     if found.components is not None:
         named = [
-            f"{name} = {number(value)}" for name, value in found.components.items()
+            f"{name} = {measured(value, sigmas.get(name))}"
+            for name, value in found.components.items()
         ]
         many = "component" if len(named) == 1 else "components"
         console.print(f"{len(named)} independent {many}: {', '.join(named)}{unit}")
     name, value = found.largest
-    symbol = found.row.symbol
+    norm = told.derived().get("norm", {}).get("sigma") if told else None
     console.print(
-        f"‖{symbol}‖ = {number(found.norm)}{unit}, "
+        f"‖{found.row.symbol}‖ = {measured(found.norm, norm)}{unit}, "
         f"largest |{name}| = {number(abs(value))}{unit}"
     )
+
+
+def _uncertainty(console: Console, found: "Prediction") -> None:
+    """Say what ± means, and name the training crystals that are most alike."""
+    told = found.uncertainty
+    if told is not None:
+        widths = told.half_widths
+        console.print(
+            f"[dim]± holds 68 % of the errors, {widths['90']:.2g} times as much holds 90 % "
+            f"and {widths['95']:.2g} times 95 %; larger errors were expected of "
+            f"{100 - told.percentile:.0f} % of the {told.calibration.n} crystals it was "
+            "calibrated on[/]",
+            soft_wrap=True,
+        )
+    if found.neighbours:
+        console.print(_neighbours_table(found))
+
+
+def _neighbours_table(found: "Prediction") -> Table:
+    """List the training crystals that are most alike."""
+    symbol, unit = found.row.symbol, unit_of(found.row.learnt_unit)
+    size = f"‖{symbol}‖" if found.row.rank else symbol
+    table = Table(
+        title="Most like it among the training crystals",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+    )
+    table.add_column("")
+    table.add_column("formula")
+    table.add_column("distance", justify="right")
+    table.add_column(size + (f",{unit}" if unit else ""), justify="right")
+    for one in found.neighbours or ():
+        table.add_row(
+            escape(one.name), one.formula, f"{one.distance:.2f}", number(one.norm)
+        )
+    return table
 
 
 def _atoms_table(found: "Prediction", title: str) -> Table:
@@ -110,18 +156,24 @@ def _atoms_table(found: "Prediction", title: str) -> Table:
     table.add_column("atom", no_wrap=True)
     for first, second in product("xyz", repeat=2):
         table.add_column(first + second, justify="right", no_wrap=True)
+    sigmas = None
+    if found.uncertainty is not None:
+        table.add_column("±", justify="right", no_wrap=True)
+        sigmas = found.uncertainty.sigma
     symbols = found.crystal.symbols
     for index, tensor in enumerate(found.tensor[:MOST_ATOMS]):
         entries = (
-            f"{value + 0.0:.3f}" if abs(value) > 5e-4 else "0" for value in tensor.flat
+            f"{value:.2f}" if abs(value) >= 5e-3 else "0" for value in tensor.flat
         )
-        table.add_row(f"{index + 1} {symbols[index]}", *entries)
+        # One σ for all nine: the root of the mean square.
+        width = [] if sigmas is None else [f"{(sigmas[index] ** 2).mean() ** 0.5:.2g}"]
+        table.add_row(f"{index + 1} {symbols[index]}", *entries, *width)
     if found.n_atoms > MOST_ATOMS:
         table.add_row(f"… {found.n_atoms - MOST_ATOMS} more with --json")
     return table
 
 
-def _frame(console: Console, found: "Prediction") -> None:
+def show_frame(console: Console, found: "Prediction") -> None:
     """Show the lattice, which fixes the axes."""
     console.print(f"[dim]Frame: {FRAMES[found.frame]}; lattice of the file (Å)[/]")
     vectors("abc", found.lattice, 5)

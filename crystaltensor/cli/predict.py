@@ -39,6 +39,11 @@ from crystaltensor.cli import _options, _stream
     help="Axes of the tensor: those of the file, IEEE 176-1987, or spglib's.",
 )
 @_options.device
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Name the training crystals that are most like the one given.",
+)
 @_stream.options
 @click.option(
     "--json",
@@ -48,12 +53,14 @@ from crystaltensor.cli import _options, _stream
 )
 def predict(
     structures: tuple[str, ...],
+    *,
     properties: tuple[str, ...],
     model: str | None,
     file_format: str | None,
     symprec: float,
     frame: str,
     device: str,
+    explain: bool,
     as_json: bool,
     **many: Any,  # noqa: ANN401 - checked by click
 ) -> int | None:
@@ -67,7 +74,7 @@ def predict(
     file stops nothing, and with --output a run that was stopped goes on with --resume.
 
     Exit code: 0 if all went well, 3 if some structures failed, 1 if none worked.
-    """
+    """  # noqa: DOC501 - --help shows this
     settings: dict[str, Any] = {
         "model": model,
         "symprec": symprec,
@@ -75,11 +82,19 @@ def predict(
         "device": device,
     }
     if _stream.wanted(structures, many):
+        if explain:
+            raise click.UsageError("--explain takes one structure")
         settings |= {"properties": properties, "file_format": file_format}
         return _stream.run(structures, settings, many, as_json=as_json)
     from crystaltensor.cli._render_prediction import predictions as show
     from crystaltensor.workflows.predict import predict as run
 
-    predictions = run(structures[0], properties, file_format=file_format, **settings)
+    predictions = run(
+        structures[0],
+        properties,
+        file_format=file_format,
+        explain=explain,
+        **settings,
+    )
     show(predictions, as_json=as_json)
     return None

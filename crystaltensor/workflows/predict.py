@@ -32,6 +32,7 @@ def predict(
     symprec: float = 0.01,
     frame: str = "input",
     device: str = "auto",
+    explain: bool = False,
 ) -> "Iterator[Prediction]":
     """Read a crystal, find its symmetry, and predict its tensors.
 
@@ -53,6 +54,8 @@ def predict(
         Frame of the tensors: ``"input"``, ``"ieee"`` or ``"standard"``.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    explain : bool
+        Whether to name the training crystals that are most like this one.
 
     Yields
     ------
@@ -100,6 +103,8 @@ def predict(
             )
             if found.row == ELASTIC:
                 found = replace(found, beside=beside)
+            if explain:
+                found = replace(found, neighbours=predictor.nearest(described))
             yield replace(found, warnings=(*read.warnings, *found.warnings))
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
