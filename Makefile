@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test fuzz lint docs docs-check docs-write check-wheel clean
+.PHONY: demo test fuzz benchmark benchmark-baselines lint docs docs-check docs-write check-wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crystaltensor predict docs/examples/POSCAR.AlN --property piezo
@@ -15,6 +15,21 @@ test: $(VENV)/.installed-test
 # Damaged files for every reader; prints a table, and fails if one of them gets through.
 fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m tests.fuzz.campaign
+
+# Short benchmarks beside those that were kept; times vary with what else a machine does.
+PROPERTIES = --property dielectric --property piezo --property elastic
+BASELINES = tests/benchmarks/baselines
+
+benchmark: $(VENV)/.installed-test
+	$(BIN)/crystaltensor benchmark accuracy --short $(PROPERTIES) --compare $(BASELINES)/accuracy.json
+	$(BIN)/crystaltensor benchmark symmetry --short $(PROPERTIES) --compare $(BASELINES)/symmetry.json
+	$(BIN)/crystaltensor benchmark sums --short --compare $(BASELINES)/sums.json --max-slowdown 3
+
+# After a change of models or sums that is meant; look at the difference before it is kept.
+benchmark-baselines: $(VENV)/.installed-test
+	$(BIN)/crystaltensor benchmark accuracy --short $(PROPERTIES) -o $(BASELINES)/accuracy.json
+	$(BIN)/crystaltensor benchmark symmetry --short $(PROPERTIES) -o $(BASELINES)/symmetry.json
+	$(BIN)/crystaltensor benchmark sums --short -o $(BASELINES)/sums.json
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
