@@ -24,9 +24,15 @@ TOP_LEVEL = {
 }
 
 
+SOURCE = ROOT / "crystaltensor"
+"""Not there where the tests run on a wheel that is installed."""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel and unpack it."""
+    if not SOURCE.is_dir():
+        pytest.skip("needs the source of the package")
     folder = tmp_path_factory.mktemp("wheel")
     command = [
         sys.executable,
@@ -90,3 +96,39 @@ def test_the_top_level_is_tidy() -> None:
     )
     names = {line.split("/")[0] for line in listed.stdout.splitlines()}
     assert {name for name in names if not name.startswith(".")} == TOP_LEVEL
+
+
+def test_the_citation_names_methods_and_data() -> None:
+    """In the form that GitHub reads, the version left to the package."""
+    from ruamel.yaml import YAML
+
+    cited = YAML(typ="safe").load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert "version" not in cited
+    links = {one.get("url", "") for one in cited["references"]}
+    assert "https://arxiv.org/abs/2306.10045" in links
+    assert "https://arxiv.org/abs/2406.12888" in links
+    assert sum("data of" in one["notes"] for one in cited["references"]) >= 4
+
+
+def test_the_changelog_knows_this_version() -> None:
+    """Or what will become it."""
+    from crystaltensor import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text()
+    headings = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    released = [line for line in headings if line.startswith(f"[{__version__}] - 20")]
+    assert released or headings[0] == "[Unreleased]"
+
+
+def test_issue_templates_are_forms() -> None:
+    """As GitHub reads them."""
+    from ruamel.yaml import YAML
+
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    forms = [path for path in folder.glob("*.yml") if path.stem != "config"]
+    assert len(forms) >= 2
+    for path in forms:
+        form = YAML(typ="safe").load(path.read_text())
+        assert {"name", "description", "body"} <= set(form)
+        assert all({"type", "attributes"} <= set(field) for field in form["body"])
