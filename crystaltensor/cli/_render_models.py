@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crystaltensor.cli._render import as_json_line, number, unit_of
+from crystaltensor.properties import find_property
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 COLUMNS = ("train", "test", "error", "zero", "≤ 25 %", "nets", "MB")
 LEGEND = (
     "train, test: how many; error: mean on the test set, of a tensor its Frobenius norm; "
-    "zero: the same if zero is predicted; ≤ 25 %: share of the test set with a smaller "
-    "relative error; nets: networks in the ensemble"
+    "zero: the same if zero is predicted, or for a scalar the mean of the training "
+    "crystals; ≤ 25 %: share of the test set with a smaller relative error; nets: "
+    "networks in the ensemble"
 )
 
 
@@ -30,8 +32,8 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
             as_json_line(model.as_dict())
         return
     console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model")
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    table.add_column("model", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
@@ -54,7 +56,7 @@ def _figures(model: "ModelSummary") -> list[str]:
     test = model.test
     zero, within = test.get("zero_fnorm"), test.get("ewt_25")
     return [
-        unit_of(model.unit).strip(),
+        unit_of(find_property(model.predicts).learnt_unit).strip(),
         "–" if model.n_train is None else str(model.n_train),
         str(test.get("n", "–")),
         "–" if model.error is None else number(model.error),
