@@ -1,5 +1,6 @@
 """Options that several subcommands share."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Command = TypeVar("Command", bound="Callable[..., object]")
+
+
+def _is_readable(name: str) -> bool:
+    """Tell whether there is a file, a pipe or a device; the reader refuses the last."""
+    try:
+        return Path(name).exists() and not Path(name).is_dir()
+    except OSError:  # a name that is too long
+        return False
 
 
 class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer click
@@ -31,9 +40,10 @@ class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer cl
             If there is no such file.
         """
         path, _, index = value.rpartition("#")
-        if value == "-" or Path(value).is_file() or (index and Path(path).is_file()):
+        if value == "-" or _is_readable(value) or (index and _is_readable(path)):
             return value
-        what = "is a folder" if Path(value).is_dir() else "does not exist"
+        there = os.path.lexists(value)
+        what = "is a folder or leads nowhere" if there else "does not exist"
         raise click.BadParameter(f"{value!r} {what}.", ctx, param)
 
     def shell_complete(

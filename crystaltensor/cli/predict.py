@@ -21,7 +21,7 @@ from crystaltensor.cli import _options, _stream
 )
 @click.option(
     "--model",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(exists=True),
     help="Folder of a model of your own, in place of the one that comes along.",
 )
 @click.option(

@@ -168,6 +168,10 @@ def parse_with_ase(
     """
     from ase.io import read  # late: it is slow
 
+    if "<!ENTITY" in text:
+        raise FormatError(
+            "defines entities of XML, which can be a trap, and which VASP never writes"
+        )
     # Some of ASE's parsers want a name; what they print or warn is not for the user.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "structure"

@@ -45,6 +45,9 @@ SHORTEST = 0.5
 LONGEST = 1e5
 """No lattice vector that can be treated is longer, in Å."""
 
+FARTHEST = 1e6
+"""No atom is more cells away from the first one: its digits behind the point are lost."""
+
 DENSEST = 0.3
 """No atom takes less room, in Å³: hydrogen at 500 GPa takes 1."""
 
@@ -235,6 +238,11 @@ def _check(crystal: Crystal) -> None:
     if not np.isfinite(frac).all():
         bad = int(np.flatnonzero(~np.isfinite(frac).all(axis=1))[0])
         raise StructureError(f"atom {bad + 1} has a coordinate that is not finite")
+    if abs(frac).max() > FARTHEST:
+        raise StructureError(
+            f"a fractional coordinate is beyond {FARTHEST:g}: are the coordinates right, "
+            "and are they Cartesian or fractional?"
+        )
     _refuse_odd_cell(cell.tolist(), crystal.volume, crystal.n_atoms)
     pair = _coincident(cell, frac)
     if pair:

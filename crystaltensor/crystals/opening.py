@@ -39,6 +39,10 @@ FORMATS = tuple(_NAMES)
 MAX_STREAM = 1 << 28
 """Most bytes that are taken from a stream or a pipe."""
 
+DENSEST = 250
+"""Times that a packed text may grow: what grows more is made to fill the memory."""
+
+_UNCHECKED = 1 << 26  # bytes that may come out of however few
 _HEAD = 1 << 16
 _PATIENCE = 5.0  # seconds until someone writes to a named pipe
 _PICKLED = re.compile(rb"\x80[\x02-\x05]")
@@ -170,11 +174,65 @@ def _from_stream(stream: IO[Any] | None) -> tuple[TextIO, str]:
     return _decoded(io.BufferedReader(io.BytesIO(content), _HEAD))
 
 
+class _Counted:
+    """A stream that knows how much was read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.n_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read, and count."""
+        data = self._stream.read(size)
+        self.n_bytes += len(data)
+        return data
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file, as long as that grows like text."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = _Counted(packed)
+        self._content = gzip.GzipFile(fileobj=self._packed, mode="rb")  # type: ignore[call-overload]  # it only reads
+        self._n_bytes = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as in io
+        """Unpack some more."""
+        count: int = self._content.readinto(buffer)
+        self._n_bytes += count
+        if self._n_bytes > max(_UNCHECKED, DENSEST * self._packed.n_bytes):
+            raise FormatError(
+                f"grows more than {DENSEST} times when it is unpacked (a gzip bomb?); "
+                "unpack it yourself if you trust it"
+            )
+        return count
+
+
+def unpacked(packed: IO[bytes]) -> "io.BufferedReader[Any]":
+    """Unpack a gzip stream on the way, but no bomb.
+
+    Parameters
+    ----------
+    packed : binary stream
+        At its beginning.
+
+    Returns
+    -------
+    BufferedReader
+        It raises a FormatError when more comes out than text can have been.
+    """
+    return io.BufferedReader(_Unpacked(packed), _HEAD)
+
+
 def _decoded(binary: "io.BufferedReader[Any]") -> tuple[TextIO, str]:
     """Unpack and decode; also return how the text begins."""
     head = binary.peek(_HEAD)
     if head[:2] == b"\x1f\x8b":
-        binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _HEAD)
+        binary = unpacked(binary)
         head = binary.peek(_HEAD)
     encoding = "utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     if not head.strip() and len(head) < _HEAD:

@@ -13,8 +13,9 @@ import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from crystaltensor.crystals.opening import MAX_STREAM, by_content, by_name
+from crystaltensor.crystals.opening import MAX_STREAM, by_content, by_name, unpacked
 from crystaltensor.crystals.parsing import MAX_TEXT
+from crystaltensor.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,8 @@ class RecordFile:
             self.trouble = (
                 "cannot be unpacked: the gzip file is damaged or cut short here"
             )
+        except FormatError as error:
+            self.trouble = str(error)
         except OSError as error:
             self.trouble = f"cannot be read on: {error.strerror or error}"
         finally:
@@ -119,7 +122,7 @@ def _cut(
     try:
         head = stream.peek(_HEAD)
         if head[:2] == b"\x1f\x8b":
-            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), _HEAD)
+            stream = unpacked(raw)
             head = stream.peek(_HEAD)
     except (OSError, EOFError, zlib.error):
         head = b"\0"  # what reads the whole will say so

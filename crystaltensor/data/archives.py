@@ -33,12 +33,15 @@ def read_arrays(path: "Path") -> "dict[str, NDArray[Any]]":
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            kinds = {member.compress_type for member in archive.infolist()}
-        if kinds <= {zipfile.ZIP_STORED}:
+            members = archive.infolist()
+        plain = all(member.filename.endswith(".npy") for member in members)
+        packed = any(member.compress_type for member in members)
+        if plain and not packed:
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
     except Exception as error:  # whatever zipfile and numpy trip over
         raise DataError(
             f"{path}: not an archive of arrays ({type(error).__name__}: {error})"
         ) from error
-    raise DataError(f"{path}: is compressed, which this tool never writes")
+    found = "compressed data" if plain else "something else (a torch checkpoint?)"
+    raise DataError(f"{path}: not an archive of plain arrays: it holds {found}")

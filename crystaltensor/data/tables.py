@@ -1,7 +1,7 @@
 """Data sets in files: JSON lines, CSV with structure files, data frames as JSON."""
 
 import csv
-import gzip
+import io
 import json
 import zlib
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from crystaltensor.crystals.io import read_crystal
+from crystaltensor.crystals.opening import unpacked
 from crystaltensor.crystals.parsing import MAX_TEXT
 from crystaltensor.data.choices import SPLITS
 from crystaltensor.data.columns import (
@@ -32,7 +33,7 @@ from crystaltensor.data.rows import (
     label_crystal,
     labelled_from_record,
 )
-from crystaltensor.errors import CrystalTensorError, DataError
+from crystaltensor.errors import CrystalTensorError, DataError, FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -160,7 +161,7 @@ def structure_files(path: Path, reading: Reading) -> list[Path]:
     if _kind(path) != "csv":
         return []
     with _opened(path) as file:
-        lines = list(csv.reader(_bounded(file)))
+        lines = list(csv.reader(_bounded(file, path.name)))
     if not lines or _text_columns(lines[0]):
         return []
     folder = path.parent / reading.structures
@@ -193,23 +194,22 @@ def _opened(path: Path) -> "Iterator[TextIO]":
     """Open a plain or gzipped text; what is wrong with it becomes an error of ours."""
     packed = path.suffix.lower() == ".gz"
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if packed
-            else path.open(encoding="utf-8-sig", newline="")
-        ) as file:
-            yield file
+        with path.open("rb") as binary:
+            content = unpacked(binary) if packed else binary
+            yield io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    except FormatError as error:
+        raise DataError(f"{path.name}: {error}") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path.name}: cannot be read ({error})") from error
 
 
-def _bounded(file: TextIO) -> "Iterator[str]":
+def _bounded(file: TextIO, name: str) -> "Iterator[str]":
     """Give the lines of a file; refuse one that would fill the memory."""
     number = 1
     while line := file.readline(MAX_TEXT):
         if len(line) == MAX_TEXT:
             raise DataError(
-                f"{Path(file.name).name}: line {number} is longer than "
+                f"{name}: line {number} is longer than "
                 f"{MAX_TEXT >> 20} MiB; write one crystal per line"
             )
         yield line
@@ -242,7 +242,7 @@ def _from_record(
 
 def _lines(file: TextIO, path: Path) -> "Iterator[tuple[str, Any]]":
     """Parse JSON lines."""
-    for number, line in enumerate(_bounded(file), start=1):
+    for number, line in enumerate(_bounded(file, path.name), start=1):
         if not line.strip():
             continue
         where = f"{path.name}, line {number}"
@@ -334,7 +334,7 @@ def _csv_items(
 ) -> "Iterator[Item]":
     """Give the rows of a CSV table, whose structures are in it or beside it."""
     csv.field_size_limit(1 << 24)  # a structure may stand in a cell
-    lines = csv.reader(_bounded(file))
+    lines = csv.reader(_bounded(file, path.name))
     first = next(lines, [])
     if _text_columns(first):
         for cells in lines:

@@ -278,10 +278,10 @@ def test_hostile_files_end_soon(name: str, content: bytes, tmp_path: Path) -> No
     """Ten million bytes of nothing, or three hundred once unpacked."""
     path = tmp_path / name
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CrystalTensorError) as caught:
         list(read_crystals(path))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert len(str(caught.value)) < 400 + len(str(path))
 
 
