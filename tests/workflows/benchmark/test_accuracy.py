@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from crystaltensor.data.tables import TABLES
 from crystaltensor.errors import ConfigError, DataError, ModelError
 from crystaltensor.inference.models import describe_model, installed_models
+from crystaltensor.training.config import read_config
 from crystaltensor.workflows.benchmark.accuracy import benchmark_accuracy
 from crystaltensor.workflows.benchmark.evaluation import TEST_SETS
 from crystaltensor.workflows.benchmark.report import Report, Table
+from crystaltensor.workflows.train import train
 
 INSTALLED = installed_models()
 
@@ -170,3 +173,29 @@ def test_wrong_settings_are_refused(
     """Before anything is computed."""
     with pytest.raises(error, match=message):
         benchmark_accuracy(**options)
+
+
+def test_a_model_of_ones_own_tells_how_sure_it_is(
+    write_sample: Callable[[str, int], Path], tmp_path: Path
+) -> None:
+    """Two members for two epochs are enough to have intervals; they grow with levels."""
+    text = (
+        'property = "piezo"\ndata = ["few.jsonl"]\nmembers = 2\nepochs = 2\nthreads = 1\n'
+        "[network]\nchannels = 8\nn_layers = 1\ncutoff = 4.0\n"
+    )
+    config = write_sample(text, 7)
+    out = tmp_path / "run"
+    for _ in train(read_config(config), out, base=tmp_path):
+        pass
+    data = str(tmp_path / "few.jsonl")
+    report = benchmark_accuracy(model=str(out), data=data, device="cpu")
+    known = describe_model(out).metrics["test"]
+    found = line(table(report, "piezo: "), "this model")
+    assert found["n"] == known["n"]
+    assert figure(report, "piezo fnorm") == pytest.approx(known["fnorm"], rel=1e-3)
+    shown = table(report, "piezo, uncertainty")
+    for row in shown.rows:
+        shares = row[2:6]
+        assert list(shares) == sorted(shares)
+        assert shares[0] < shares[-1]
+    assert 0 <= figure(report, "piezo coverage gap") <= 90

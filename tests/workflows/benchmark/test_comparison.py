@@ -116,5 +116,5 @@ def test_anything_else_is_no_baseline(tmp_path: Path, text: str) -> None:
     """The message says how to write one."""
     path = tmp_path / "base.json"
     path.write_text(text)
-    with pytest.raises(DataError, match="not a report of a benchmark.*-o base.json"):
+    with pytest.raises(DataError, match=r"not a report of a benchmark.*-o base\.json"):
         read_baseline(path, "sums")
