@@ -58,7 +58,7 @@ def test_json_is_one_object_and_can_be_compared(
     assert record["benchmark"] == "symmetry"
     assert record["machine"]["threads"] == 1
     assert json.loads(kept.read_text())["figures"] == record["figures"]
-    code, out, err = run(capsys, *few("--json", "--compare", str(kept)))
+    code, out, _ = run(capsys, *few("--json", "--compare", str(kept)))
     assert code == 0
     assert json.loads(out)["comparison"]["regressions"] == []
 
