@@ -15,8 +15,19 @@ from typing import Any
 import numpy as np
 
 from crystaltensor.data.hypotheses import isotropic_part
+from crystaltensor.data.rows import Reading
+from crystaltensor.data.scales import from_learnt, to_learn
 from crystaltensor.data.tables import TABLES, read_table
-from crystaltensor.properties import DIELECTRIC, DIELECTRIC_TOTAL, ELASTIC, PIEZO
+from crystaltensor.properties import (
+    BAND_GAP,
+    BULK_MODULUS,
+    DIELECTRIC,
+    DIELECTRIC_TOTAL,
+    ELASTIC,
+    FORMATION_ENERGY,
+    PIEZO,
+    SHEAR_MODULUS,
+)
 
 BUNDLED = ("mp_dielectric", "mp_elastic", "mp_formation_energy")
 KEPT = (
@@ -28,6 +39,10 @@ TRAINED_ON = {
     DIELECTRIC_TOTAL: (("mp_dielectric",), 100.0),
     PIEZO: (("mp_piezo",), 20.0),
     ELASTIC: (("mp_elastic", "mp_elastic_extra"), 1500.0),
+    FORMATION_ENERGY: (("mp_formation_energy",), np.inf),
+    BULK_MODULUS: (("mp_binary_moduli", "mp_elastic"), np.inf),
+    SHEAR_MODULUS: (("mp_binary_moduli", "mp_elastic"), np.inf),
+    BAND_GAP: (("mp_dielectric",), np.inf),
 }
 """Property to the tables of its model and the largest component of a row."""
 
@@ -54,33 +69,28 @@ def write_test_rows(folder: Path, name: str) -> None:
     print(f"{path.name}: {len(rows)} rows, {path.stat().st_size} bytes")
 
 
-def mean_isotropic(folder: Path) -> dict[str, object]:
+def training_means(folder: Path) -> dict[str, object]:
     """Average the isotropic parts of the labels that the models learn from."""
     found: dict[str, object] = {}
     for row, (names, largest) in TRAINED_ON.items():
-        labels = [
-            isotropic_part(each.tensor, row)
+        reading = Reading(skip_bad_rows=True)  # moduli without a logarithm
+        learnt = [
+            each.tensor
             for name in names
             for each in read_table(
-                folder / f"{name}.jsonl.gz", row, max_component=largest
+                folder / f"{name}.jsonl.gz", row, max_component=largest, reading=reading
             )[0]
             if each.split == "train"
         ]
+        if row.rank:
+            mean = np.mean([isotropic_part(each, row) for each in learnt], axis=0)
+        else:
+            mean = from_learnt(np.mean(to_learn(np.array(learnt), row)), row)
         found[row.name] = {
-            "tensor": np.round(np.mean(labels, axis=0), 6).tolist(),
-            "n": len(labels),
+            "tensor": np.round(mean, 6).tolist(),
+            "n": len(learnt),
             "rows": "train rows of " + " and ".join(names),
         }
-    energies = [
-        row["scalars"]["formation_energy_per_atom_eV"]
-        for row in rows_of(folder / "mp_formation_energy.jsonl.gz")
-        if row["split"] == "train"
-    ]
-    found["formation-energy"] = {
-        "tensor": round(float(np.mean(energies)), 6),
-        "n": len(energies),
-        "rows": "train rows of mp_formation_energy",
-    }
     return found
 
 
@@ -90,7 +100,7 @@ def main() -> None:
     for name in BUNDLED:
         write_test_rows(folder, name)
     path = TABLES / "training_means.json"
-    path.write_text(json.dumps(mean_isotropic(folder), indent=1) + "\n")
+    path.write_text(json.dumps(training_means(folder), indent=1) + "\n")
     print(f"{path.name}: {path.stat().st_size} bytes")
 
 
