@@ -7,6 +7,7 @@ import argparse
 import gzip
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,9 @@ def cif_text(crystal: Crystal) -> str:
     pairs = ((1, 2), (0, 2), (0, 1))
     angles = [np.degrees(np.arccos(unit[i] @ unit[j])) for i, j in pairs]
     lines = [f"data_{crystal.formula}", "_symmetry_space_group_name_H-M   'P 1'"]
-    lines += [f"_cell_length_{a}   {x:.8f}" for a, x in zip("abc", lengths, strict=True)]
+    lines += [
+        f"_cell_length_{a}   {x:.8f}" for a, x in zip("abc", lengths, strict=True)
+    ]
     names = ("alpha", "beta", "gamma")
     lines += [f"_cell_angle_{a}   {x:.8f}" for a, x in zip(names, angles, strict=True)]
     lines += [
@@ -74,7 +77,9 @@ def cif_text(crystal: Crystal) -> str:
         " _atom_site_fract_z",
         " _atom_site_occupancy",
     ]
-    for index, (symbol, frac) in enumerate(zip(crystal.symbols, crystal.frac, strict=True)):
+    for index, (symbol, frac) in enumerate(
+        zip(crystal.symbols, crystal.frac, strict=True)
+    ):
         x, y, z = frac
         lines.append(f"  {symbol}  {symbol}{index}  1  {x:.8f}  {y:.8f}  {z:.8f}  1")
     return "\n".join(lines) + "\n"
@@ -129,7 +134,7 @@ def write_set(folder: Path, n: int, *, broken: float = 0.0) -> Counter[str]:
     return found
 
 
-def _write(path: Path, text: str, kind: str, folder: Path) -> None:
+def _write(path: Path, text: str, kind: str, folder: Path) -> None:  # noqa: C901 - ten ways
     """Write one file."""
     match kind:
         case "truncated":
@@ -167,7 +172,9 @@ def main() -> None:
     parser.add_argument("n", type=int)
     parser.add_argument("--broken", type=float, default=0.0)
     given = parser.parse_args()
-    print(dict(write_set(given.folder, given.n, broken=given.broken)))
+    sys.stdout.write(
+        json.dumps(write_set(given.folder, given.n, broken=given.broken)) + "\n"
+    )
 
 
 if __name__ == "__main__":

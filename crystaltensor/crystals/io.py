@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -27,7 +27,10 @@ from crystaltensor.crystals.records import parse_json
 from crystaltensor.errors import CrystalTensorError, FormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.crystals.splitting import Record
 
 __all__ = [
     "FORMATS",
@@ -177,7 +180,7 @@ def read_crystals(
 
 
 def read_records(
-    records: Sequence[bytes],
+    records: "Sequence[Record]",
     name: str,
     *,
     file_format: str,
@@ -188,8 +191,8 @@ def read_records(
 
     Parameters
     ----------
-    records : sequence of bytes
-        One structure each.
+    records : sequence of bytes or FormatError
+        One structure each, or why there is none.
     name : str
         The file they are from.
     file_format : str
@@ -206,18 +209,24 @@ def read_records(
     """
     for offset, record in enumerate(records):
         source = name if first is None else f"{name}#{first + offset}"
-        stream = io.StringIO(record.decode("utf-8-sig", "replace"), newline=None)
-        item: Item
-        try:
-            with np.errstate(all="ignore"):
-                found = list(islice(_parser(stream, file_format), 2))
-            item = found[0] if len(found) == 1 else FormatError("is not one structure")
-        except CrystalTensorError as error:
-            item = error
+        item = _parsed(record, file_format)
         if isinstance(item, CrystalTensorError):
             on_error(source, _named(source, item))
         else:
             yield ReadCrystal(item.crystal, source, item.warnings)
+
+
+def _parsed(record: "Record", file_format: str) -> Item:
+    """Parse a record."""
+    if isinstance(record, FormatError):
+        return record
+    stream = io.StringIO(record.decode("utf-8-sig", "replace"), newline=None)
+    try:
+        with np.errstate(all="ignore"):
+            found = list(islice(_parser(stream, file_format), 2))
+    except CrystalTensorError as error:
+        return error
+    return found[0] if len(found) == 1 else FormatError("is not one structure")
 
 
 def _items(source: Source, file_format: str | None) -> Iterator[tuple[str, Item]]:

@@ -11,7 +11,7 @@ import re
 import sys
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from crystaltensor.crystals.opening import MAX_STREAM, by_content, by_name, unpacked
 from crystaltensor.crystals.parsing import MAX_TEXT
@@ -20,10 +20,11 @@ from crystaltensor.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Record: TypeAlias = bytes | FormatError
+"""The bytes of one structure, or why they are not kept."""
+
 _HEAD = 1 << 16
-_HAS_ATOMS = re.compile(
-    rb"^\s*_atom_site[_.](label|type_symbol)", re.MULTILINE | re.IGNORECASE
-)
+_SITES = re.compile(rb"\s*_atom_site[_.](label|type_symbol)", re.IGNORECASE)
 
 
 class RecordFile:
@@ -62,10 +63,10 @@ class RecordFile:
         """How much of the file has been read, 0 to 1."""
         if not self._size or self._raw is None:
             return 0.0
-        return min(1.0, self._raw.tell() / self._size)
+        return 1.0 if self._raw.closed else min(1.0, self._raw.tell() / self._size)
 
-    def __iter__(self) -> "Iterator[bytes]":
-        """Give one record after another, undecoded."""
+    def __iter__(self) -> "Iterator[Record]":
+        """Give one record after another, undecoded; an error for one that is too long."""
         try:
             yield from _SPLITTERS[self.file_format or ""](self._stream)
         except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -114,9 +115,7 @@ def open_records(source: str, file_format: str | None) -> RecordFile | None:
     return found
 
 
-def _cut(
-    raw: io.BufferedReader, file_format: str | None, size: int = 0
-) -> RecordFile:
+def _cut(raw: io.BufferedReader, file_format: str | None, size: int = 0) -> RecordFile:
     """Unpack a stream and look at its beginning."""
     stream, head = raw, b""
     try:
@@ -153,66 +152,85 @@ def _splits(chosen: str | None, head: bytes) -> bool:
         return not newline and first[:1] == b"{" and len(head) >= _HEAD
 
 
+class _Parts:
+    """Lines of one record; of one that is too long, those that fit."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._size = 0
+
+    def add(self, line: bytes) -> None:
+        """Take one more line."""
+        self._size += len(line)
+        if self._size <= MAX_TEXT:
+            self.lines.append(line)
+
+    def record(self) -> Record:
+        """Join them."""
+        if self._size > MAX_TEXT:
+            return FormatError(
+                f"is longer than {MAX_TEXT >> 20} MiB: this is no crystal"
+            )
+        return b"".join(self.lines)
+
+
 def _lines(stream: IO[bytes]) -> "Iterator[bytes]":
-    """Read lines; of one that is too long, the beginning that shows it."""
+    """Read lines, one that is too long in pieces."""
     while line := stream.readline(MAX_TEXT):
-        rest = line
-        while len(rest) == MAX_TEXT and rest[-1:] != b"\n":
-            rest = stream.readline(MAX_TEXT)
         yield line
 
 
-def _json_lines(stream: IO[bytes]) -> "Iterator[bytes]":
+def _json_lines(stream: IO[bytes]) -> "Iterator[Record]":
     """Give the lines that are not blank."""
+    parts = _Parts()
     for line in _lines(stream):
-        if not line.isspace():
-            yield line
+        parts.add(line)
+        if line[-1:] == b"\n":
+            if not line.isspace() or len(parts.lines) > 1:
+                yield parts.record()
+            parts = _Parts()
+    if b"".join(parts.lines).strip():
+        yield parts.record()
 
 
-def _frames(stream: IO[bytes]) -> "Iterator[bytes]":
+def _frames(stream: IO[bytes]) -> "Iterator[Record]":
     """Give the frames of extended XYZ; after one without a count all that is left."""
     for line in _lines(stream):
         if line.isspace():
             continue
+        parts = _Parts()
+        parts.add(line)
         count = line.strip()
         if not count.isdigit() or len(count) > 9:
-            yield line + stream.read(_HEAD)
+            parts.add(stream.read(_HEAD))
+            yield parts.record()
             return
-        parts, size = [line], 0
         for _ in range(int(count) + 1):
             part = stream.readline(MAX_TEXT)
-            size += len(part)
             if not part:
                 break
-            if size <= MAX_TEXT:  # of a frame that is too long, enough to say so
-                parts.append(part)
-        yield b"".join(parts)
+            parts.add(part)
+        yield parts.record()
 
 
-def _cif_blocks(stream: IO[bytes]) -> "Iterator[bytes]":
+def _cif_blocks(stream: IO[bytes]) -> "Iterator[Record]":
     """Give the data blocks that have atoms."""
-    parts: list[bytes] = []
-    size, in_text = 0, False
+    parts, has_atoms, in_text = _Parts(), False, False
     for line in _lines(stream):
         if line[:1] == b";":
             in_text = not in_text
-        elif not in_text and line[:5].lower() == b"data_" and parts:
-            yield from _with_atoms(parts)
-            parts, size = [], 0
-        size += len(line)
-        if size <= MAX_TEXT + _HEAD:
-            parts.append(line)
-    yield from _with_atoms(parts)
+        elif not in_text and line[:5].lower() == b"data_":
+            if has_atoms:
+                yield parts.record()
+            parts, has_atoms = _Parts(), False
+        elif not in_text and _SITES.match(line):
+            has_atoms = True
+        parts.add(line)
+    if has_atoms:
+        yield parts.record()
 
 
-def _with_atoms(parts: list[bytes]) -> "Iterator[bytes]":
-    """Give a data block if it has atoms, as the reader of CIF does."""
-    block = b"".join(parts)
-    if _HAS_ATOMS.search(block):
-        yield block
-
-
-def _all(stream: IO[bytes]) -> "Iterator[bytes]":
+def _all(stream: IO[bytes]) -> "Iterator[Record]":
     """Give the whole stream as one record."""
     yield stream.read(MAX_STREAM + 1)
 

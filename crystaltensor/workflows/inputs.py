@@ -22,7 +22,7 @@ from crystaltensor.workflows.structure_files import Failure, structures_of, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from crystaltensor.crystals.splitting import RecordFile
+    from crystaltensor.crystals.splitting import Record, RecordFile
 
 SPLIT_BYTES = 1 << 18
 """Files larger than this are cut into records, where their format allows it."""
@@ -51,7 +51,7 @@ class Piece:
         Changes if the input does.
     file_format : str, optional
         Guessed if left out.
-    records : tuple of bytes, optional
+    records : tuple of bytes or FormatError, optional
         Its records, if it is a part of a file.
     first : int, optional
         Index of the first record in the file; None for the only one of a file.
@@ -68,7 +68,7 @@ class Piece:
     size: int
     signature: str
     file_format: str | None = None
-    records: tuple[bytes, ...] | None = field(default=None, repr=False)
+    records: "tuple[Record, ...] | None" = field(default=None, repr=False)
     first: int | None = None
     rows: tuple[int, int] | None = None
     trouble: str = ""
@@ -94,7 +94,9 @@ class Piece:
         elif self.records is None:
             yield from structures_of(self.path, self.file_format)
         elif self.whole:
-            yield from structures_of(_Named(self.records[0]), self.file_format)
+            content = self.records[0]
+            assert isinstance(content, bytes)  # noqa: S101 - a stream has no limit here
+            yield from structures_of(_Named(content), self.file_format)
         else:
             yield from self._read_records(self.records)
         if self.trouble:
@@ -116,7 +118,7 @@ class Piece:
         return replace(self, records=self.records[:half], trouble=""), behind
 
     def _read_records(
-        self, records: tuple[bytes, ...]
+        self, records: "tuple[Record, ...]"
     ) -> Iterator[ReadCrystal | Failure]:
         """Read the records of a part of a file."""
         failures: list[Failure] = []
@@ -358,11 +360,11 @@ def _parts(whole: Piece, file: "RecordFile") -> Iterator[tuple[Piece, float]]:
         yield whole, 1.0
         return
     while True:
-        records: list[bytes] = []
+        records: list[Record] = []
         size = 0
         while following is not None and len(records) < PIECE_RECORDS:
             records.append(following)
-            size += len(following)
+            size += len(following) if isinstance(following, bytes) else 0
             following = next(source, None)
             if size >= SPLIT_BYTES:
                 break
@@ -387,9 +389,9 @@ def _parts(whole: Piece, file: "RecordFile") -> Iterator[tuple[Piece, float]]:
             return
 
 
-def _hash(records: list[bytes]) -> str:
+def _hash(records: "list[Record]") -> str:
     """Take the digest of some records."""
     digest = blake2b(digest_size=8)
     for record in records:
-        digest.update(record)
+        digest.update(record if isinstance(record, bytes) else str(record).encode())
     return digest.hexdigest()

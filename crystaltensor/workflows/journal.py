@@ -343,29 +343,39 @@ def opened_journal(
     FormatError
         If it cannot be written, or is damaged.
     """
+    paths = Paths(output)
+    with ExitStack() as held, _writable(output):
+        _hold(paths, held)
+        lines, complete = _begin(paths, header, resume=resume, overwrite=overwrite)
+        if not complete:
+            journal = Journal(paths, output_format, lines)
+            held.callback(journal.close)
+        begun = held.pop_all()
+    with begun:
+        yield sum((line.counts for line in lines), Counts()) if complete else journal
+
+
+def _hold(paths: Paths, held: ExitStack) -> None:
+    """Keep other processes from writing the same output."""
     from filelock import FileLock, Timeout
 
-    paths = Paths(output)
+    paths.output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(paths.lock, timeout=0)
-        with lock:
-            lines, complete = _begin(paths, header, resume=resume, overwrite=overwrite)
-            if complete:
-                yield sum((line.counts for line in lines), Counts())
-                return
-            journal = Journal(paths, output_format, lines)
-            try:
-                yield journal
-            finally:
-                journal.close()
-                # Removed while it is held: whoever comes now makes a new one.
-                paths.lock.unlink(missing_ok=True)
+        held.enter_context(FileLock(paths.lock, timeout=0))
     except Timeout:
         raise ResourceError(
-            f"{output}: another process is writing it; wait for its end, or name another "
-            "output"
+            f"{paths.output}: another process is writing it; wait for its end, or name "
+            "another output"
         ) from None
+    # Removed while it is held: whoever comes then makes a new one.
+    held.callback(paths.lock.unlink, missing_ok=True)
+
+
+@contextmanager
+def _writable(output: Path) -> Iterator[None]:
+    """Say that an output cannot be written."""
+    try:
+        yield
     except OSError as error:
         raise FormatError(f"{output}: cannot be written: {error.strerror}") from error
 
