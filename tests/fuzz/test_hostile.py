@@ -259,7 +259,7 @@ def _hostile_names() -> list[str]:
         "a\nError: b",
         "\x9b2J",
         "\u202etxt",
-        "[/]",
+        "[red",
         "[bold]x",
         bytes_,
     ]
@@ -516,12 +516,12 @@ LIES: dict[str, Callable[[bytes], bytes]] = {
     "offsets backwards": _lie("data_offsets", [100, 0]),
     "another kind": _lie("dtype", "F64"),
     "no kind": _lie("dtype", "PICKLE"),
-    "no header": lambda w: (2).to_bytes(8, "little") + b"{}",
-    "nothing": lambda w: b"",
+    "no header": lambda _: (2).to_bytes(8, "little") + b"{}",
+    "nothing": lambda _: b"",
     "one array less": lambda w: _header(w, lambda h: h.pop(min(h))),
     "cut short": lambda w: w[:-4],
-    "a pickle": lambda w: PICKLE,
-    "JSON": lambda w: b'{"0.embedding.weight": [[1.0]]}',
+    "a pickle": lambda _: PICKLE,
+    "JSON": lambda _: b'{"0.embedding.weight": [[1.0]]}',
 }
 
 
@@ -586,10 +586,17 @@ def test_settings_of_another_kind_are_refused(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"null", b'{"name": 1}', b"\xff", b"{" * 10**5, PICKLE, b"9" * 10**5]
-    + [b'{"elements": "x", "metrics": [1], "members": {}, "name": {}, "version": 1}']
-    + [
-        b'{"elements": [1e400], "metrics": {}, "members": [], "name": "", "version": ""}'
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"name": 1}',
+        b"\xff",
+        b"{" * 10**5,
+        PICKLE,
+        b"9" * 10**5,
+        b'{"elements": "x", "metrics": [1], "members": {}, "name": {}, "version": 1}',
+        b'{"elements": [1e400], "metrics": {}, "members": [], "name": "", "version": ""}',
     ],
     ids=range(10),
 )
