@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from crystaltensor.cli import _options, _stream
+from crystaltensor.cli import _options, _potential, _stream
 
 
 @click.command(
@@ -39,6 +39,7 @@ from crystaltensor.cli import _options, _stream
     help="Axes of the tensor: those of the file, IEEE 176-1987, or spglib's.",
 )
 @_options.device
+@_potential.options
 @click.option(
     "--explain",
     is_flag=True,
@@ -81,6 +82,10 @@ def predict(
         "frame": frame,
         "device": device,
     }
+    if _potential.wanted(many):
+        settings |= {"properties": properties, "file_format": file_format}
+        _potential.run(structures, settings, many, as_json=as_json)
+        return None
     if _stream.wanted(structures, many):
         if explain:
             raise click.UsageError("--explain takes one structure")

@@ -1,0 +1,1 @@
+"""Response properties from the forces of an interatomic potential."""
