@@ -14,7 +14,7 @@ from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import project
 
 MANY = settings(
-    max_examples=40,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

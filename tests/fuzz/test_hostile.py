@@ -88,10 +88,8 @@ def _bomb(block: bytes, n_blocks: int) -> bytes:
 _BLOCKS = {
     "zeros": b"\0" * (1 << 24),
     "blanks": b" " * (1 << 24),
-    "brackets": b"[" * (1 << 24),
     "lists": b"[" + b"[]," * (5 << 20),
     "lines": b"1 1 1\n" * (1 << 21),
-    "words": b"data_x _a 1 " * (1 << 20),
 }
 _BOMBS = """
 import json, resource, sys
