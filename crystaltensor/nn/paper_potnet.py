@@ -16,6 +16,7 @@ from crystaltensor.nn.batch import GraphBatch, Neighbourhood
 from crystaltensor.nn.composition import CompositionReference
 from crystaltensor.nn.heads import crystal_mean
 from crystaltensor.nn.potentials import PUBLISHED, PublishedScalar
+from crystaltensor.settings import check_bounds
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,18 @@ class PaperPotNetConfig:
         Of the features.
     n_layers : int
         Number of convolutions.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
     """
 
     width: int = 256
     n_layers: int = 3
+
+    def __post_init__(self) -> None:
+        check_bounds(self, width=(1, 4096), n_layers=(1, 16))
 
     @property
     def neighbourhood(self) -> Neighbourhood:

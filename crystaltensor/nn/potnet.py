@@ -103,6 +103,8 @@ class PotNetConfig:
         if self.reach is not None:
             check_bounds(self, reach=(0.5, 100))
         for name in self.potentials:
+            if not isinstance(name, str):
+                raise ConfigError("potentials must be a list of names")
             parse_potential(name)
         if self.single and self.potentials != PUBLISHED:
             raise ConfigError(f"single = true needs potentials = {list(PUBLISHED)}")
