@@ -21,6 +21,9 @@ from crystaltensor.nn.links import make_link
 from crystaltensor.nn.pairs import cut_into_blocks
 from crystaltensor.settings import check_bounds
 
+Features = tuple[Tensor, Tensor, Tensor]
+"""Scalars, natural and pseudo features of atoms."""
+
 
 @dataclass(frozen=True)
 class GMTNetConfig:
@@ -140,6 +143,14 @@ class GMTNet(nn.Module):
         Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3). The bond tensors may be
         given where several networks share them.
         """
+        return self.read(self.features(batch, bonds), batch)
+
+    def features(self, batch: GraphBatch, bonds: Tensor | None = None) -> Features:
+        """Return what the network sees of each atom, whatever is predicted from it.
+
+        Scalars (n_atoms, channels), and natural and pseudo features
+        ((l_max + 1)², n_atoms, channels).
+        """
         if bonds is None:
             bonds = self.bonds(batch)
         blocks, order = cut_into_blocks(batch, bonds)
@@ -150,12 +161,17 @@ class GMTNet(nn.Module):
         for layer in self.layers:
             scalars, natural, pseudo = layer(scalars, natural, pseudo, blocks)
         places = torch.argsort(order)
-        tensors: Tensor = self.link(
-            self.head(
-                scalars.index_select(0, places),
-                natural.index_select(1, places),
-                pseudo.index_select(1, places),
-                batch,
-            )
+        return (
+            scalars.index_select(0, places),
+            natural.index_select(1, places),
+            pseudo.index_select(1, places),
         )
+
+    def read(self, features: Features, batch: GraphBatch) -> Tensor:
+        """Return the tensors that features of the atoms of a batch say."""
+        tensors: Tensor = self.link(self.head(*features, batch))
         return tensors
+
+    def share(self, other: "GMTNet") -> None:
+        """Compute the features by the modules of another network from now on."""
+        self.embed, self.bonds, self.layers = other.embed, other.bonds, other.layers

@@ -30,6 +30,7 @@ _CHOICES = {
     "voigt_order": VOIGT_ORDERS,
     "label_frame": (FILE, *FRAMES),
     "split": SPLIT_SOURCES,
+    "keep": ("best", "last"),
 }
 
 
@@ -87,6 +88,11 @@ class TrainingConfig:
         The learning rate falls to zero over this many.
     patience
         Stop after this many epochs without a better validation error.
+    keep
+        Which average of the weights becomes the model: "best", that of the epoch with
+        the smallest validation error, or "last", that of the last epoch, where the
+        error is ruled by so few crystals that the smallest is chance; patience then
+        does nothing.
     batch_size
         Crystals in a step.
     learning_rate, warmup_steps, weight_decay, clip_norm
@@ -97,6 +103,13 @@ class TrainingConfig:
         Labels smaller than this count with their absolute error, in their unit.
     loss_softness
         Scaled errors below this count quadratically, those above linearly.
+    together
+        Configurations of properties that are learnt at the same time by networks with
+        common features, relative to this one. The property's own may be among them. Of
+        the others hold what is said of the data, `loss_floor`, `loss_softness` and
+        `weight`; the rest is as it is here.
+    weight
+        Of the property's loss where several are learnt together.
     mixed_precision
         Whether a GPU computes the network in bfloat16; the loss stays in float32.
     threads
@@ -123,6 +136,7 @@ class TrainingConfig:
     members: int = 1
     epochs: int = 60
     patience: int = 20
+    keep: str = "best"
     batch_size: int = 32
     learning_rate: float = 3e-3
     warmup_steps: int = 50
@@ -131,6 +145,8 @@ class TrainingConfig:
     ema_decay: float = 0.99
     loss_floor: float = 0.5
     loss_softness: float = 1.0
+    together: tuple[str, ...] = ()
+    weight: float = 1.0
     mixed_precision: bool = False
     threads: int = 2
 
@@ -142,6 +158,7 @@ class TrainingConfig:
             "learning_rate",
             "loss_floor",
             "loss_softness",
+            "weight",
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")
@@ -253,10 +270,12 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         ("symprec", (int, float), "numbers"),
         ("split_fractions", (int, float), "numbers"),
         ("drop", str, "strings"),
+        ("together", str, "strings"),
     ):
         if name in given:
             listed = given[name]
-            right = isinstance(listed, list | tuple) and (listed or name == "drop")
+            right = isinstance(listed, list | tuple)
+            right = right and (listed or name in {"drop", "together"})
             if not right or not all(_is_one(each, kinds) for each in listed):
                 raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)

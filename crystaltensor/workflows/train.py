@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.training.config import TrainingConfig
 from crystaltensor.workflows.preparation import count_splits, prepare_data
+from crystaltensor.workflows.together import PreparedJob, jobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crystaltensor.data.datasets import PreparedData
-    from crystaltensor.training.loop import EpochReport, Run
+    from crystaltensor.training.loop import EpochReport, Run, Task
     from crystaltensor.workflows.preparation import Prepared
 
     Metrics = dict[str, dict[str, object]]
@@ -94,7 +94,8 @@ def train(
     Yields
     ------
     Prepared, MemberBegins, EpochReport, Trained
-        Once, for every member, for every epoch of each, and at the end.
+        For every property once, for every member, for every epoch of each, and for
+        every property at the end.
 
     Raises
     ------
@@ -115,6 +116,7 @@ def train(
         record = calibrate_model(out, base=base, device=choose_device(device))
         yield Trained(out, record, written=True)
         return
+    jobs = jobs_of(config, out, base=base)
     folders = member_folders(config, out)
     if any((each / CHECKPOINT).is_file() for each in folders) and not resume:
         raise ConfigError(
@@ -128,35 +130,47 @@ def train(
     try:
         if not first:
             distributed.wait()  # the first process prepares the data for all
-        data, prepared = prepare_data(config, out, base=base)
+        ready, found = [], []
+        for job in jobs:
+            job.out.mkdir(exist_ok=True)
+            data, prepared = prepare_data(job.config, job.out, base=job.base)
+            ready.append(PreparedJob(job.config, job.out, data))
+            found.append(prepared)
         if first:
             distributed.wait()
-            yield prepared
-        for split in ("train", "val"):
-            if not prepared.counts[split]:
-                raise DataError(f"{config.data}: no crystal in the split {split!r}")
+            yield from found
+        _refuse_empty_splits(ready)
         if prepare_only:
             return
-        events = _train_members(config, data, out, device=device)
+        events = _train_members(ready, device=device)
         yield from (event for event in events if first)
     finally:
         distributed.leave()
 
 
+def _refuse_empty_splits(jobs: "list[PreparedJob]") -> None:
+    """Refuse data that nothing can be learnt from or chosen by."""
+    for job in jobs:
+        for split in ("train", "val"):
+            if not len(job.data.part(split)):
+                raise DataError(f"{job.config.data}: no crystal in the split {split!r}")
+
+
 def _train_members(
-    config: TrainingConfig, data: "PreparedData", out: Path, *, device: str
+    jobs: "list[PreparedJob]", *, device: str
 ) -> "Iterator[MemberBegins | EpochReport | Trained]":
-    """Train one member after the other; the first process writes the model."""
+    """Train one member after the other; the first process writes the models."""
     from crystaltensor.training import distributed
 
-    folders = member_folders(config, out)
+    n_members = jobs[0].config.members
     runs = []
-    for index, folder in enumerate(folders):
-        yield MemberBegins(index, len(folders))
-        runs.append(_begin(config, index, data, folder, device=device))
+    for index in range(n_members):
+        yield MemberBegins(index, n_members)
+        runs.append(_begin(jobs, index, device=device))
         yield from runs[-1].epochs()
     if distributed.is_first():
-        yield _finish(runs, config, out)
+        for place, job in enumerate(jobs):
+            yield _finish([run.tasks[place] for run in runs], job.config, job.out)
 
 
 def member_folders(config: TrainingConfig, out: Path) -> list[Path]:
@@ -166,37 +180,54 @@ def member_folders(config: TrainingConfig, out: Path) -> list[Path]:
     return [out / f"member-{index}" for index in range(config.members)]
 
 
-def _begin(
-    config: TrainingConfig,
-    index: int,
-    data: "PreparedData",
-    folder: Path,
-    *,
-    device: str,
-) -> "Run":
+def _begin(jobs: "list[PreparedJob]", index: int, *, device: str) -> "Run":
     """Make a member with fresh weights, or take up its run."""
+    import torch
+
+    from crystaltensor.training.loop import Run, Task
+
+    networks, settings, folders = [], [], []
+    for job in jobs:
+        alone = replace(job.config, seed=job.config.seed + index, members=1)
+        torch.manual_seed(alone.seed)
+        networks.append(_network(job))
+        settings.append(alone)
+        folders.append(member_folders(job.config, job.out)[index])
+        folders[-1].mkdir(exist_ok=True)
+    for network in networks[1:]:
+        network.share(networks[0])
+    tasks = [
+        Task(network, job.data, alone, folder, device=device)
+        for network, job, alone, folder in zip(
+            networks[1:], jobs[1:], settings[1:], folders[1:], strict=True
+        )
+    ]
+    return Run(
+        networks[0], jobs[0].data, settings[0], folders[0], device=device, others=tasks
+    )
+
+
+def _network(job: "PreparedJob") -> Any:  # noqa: ANN401
+    """Make a network for the labels of a property."""
     import torch
 
     from crystaltensor.data.features import element_features
     from crystaltensor.nn.presets import ScalarNetwork, build_network, network_config
     from crystaltensor.properties import find_property
-    from crystaltensor.training.loop import Run
 
-    folder.mkdir(exist_ok=True)
-    alone = replace(config, seed=config.seed + index, members=1)
-    torch.manual_seed(alone.seed)
-    row = find_property(config.property)
-    network = build_network(network_config(config.network, row), element_features())
+    row, data = find_property(job.config.property), job.data
+    shape = network_config(job.config.network, row)
+    network = build_network(shape, element_features())
     chosen = data.part("train")
     labels = torch.tensor(data.tensors[chosen])
     if isinstance(network, ScalarNetwork):
         network.calibrate(labels, torch.tensor(data.compositions(chosen)))
     else:
         network.calibrate(labels)
-    return Run(network, data, alone, folder, device=device)
+    return network
 
 
-def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
+def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
     """Measure the best network of each run, and their mean, and write the model."""
     import torch
 
@@ -241,7 +272,7 @@ def _finish(runs: "list[Run]", config: TrainingConfig, out: Path) -> Trained:
     return Trained(out, record, written=True)
 
 
-def _draw(run: "Run") -> None:
+def _draw(run: "Task") -> None:
     """Draw the learning curves where matplotlib is installed."""
     from crystaltensor.properties import find_property
     from crystaltensor.training.curves import draw_curves
@@ -252,7 +283,7 @@ def _draw(run: "Run") -> None:
         draw_curves(run.folder / METRICS, run.folder / "curves.png", unit=unit)
 
 
-def _predict(run: "Run", network: Any) -> "dict[str, NDArray[np.float64]]":  # noqa: ANN401
+def _predict(run: "Task", network: Any) -> "dict[str, NDArray[np.float64]]":  # noqa: ANN401
     """Predict the validation and the test crystals."""
     from crystaltensor.training.loop import predict_tensors
 
@@ -276,7 +307,7 @@ def _mean(
     }
 
 
-def _measure(run: "Run", predicted: "dict[str, NDArray[np.float64]]") -> "Metrics":
+def _measure(run: "Task", predicted: "dict[str, NDArray[np.float64]]") -> "Metrics":
     """Compare predictions with the labels, plain and up to sign."""
     from crystaltensor.properties import find_property
     from crystaltensor.training.loop import label_rows

@@ -131,6 +131,17 @@ def test_a_run_stops_when_patience_runs_out(tmp_path: Path, data: PreparedData) 
     assert run.finished
 
 
+def test_the_last_epoch_is_kept_where_the_settings_say_so(
+    tmp_path: Path, data: PreparedData
+) -> None:
+    """Whatever its error is; patience does not end the run before."""
+    run = make_run(tmp_path, data, replace(CONFIG, keep="last", patience=1))
+    list(run.epochs())
+    assert run.best_epoch == run.epoch == CONFIG.epochs
+    for name, tensor in run.average.state_dict().items():
+        assert torch.equal(tensor, run.best_state[name])
+
+
 def test_seeds_matter_and_are_kept(tmp_path: Path, data: PreparedData) -> None:
     """The same seed repeats a run; another one does not."""
     losses = []
