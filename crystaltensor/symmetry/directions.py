@@ -308,7 +308,7 @@ def _contract(soft: "Floats", first: "Floats", second: "Floats") -> "Floats":
 
 def _apply(matrices: "Floats", vectors: "Floats") -> "Floats":
     """Multiply each vector by its matrix."""
-    product: Floats = (matrices @ vectors[..., None])[..., 0]
+    product: Floats = np.einsum("...ij,...j->...i", matrices, vectors)
     return product
 
 
@@ -358,22 +358,40 @@ def _on_grid(
     grid, _ = _grid()
     sign = 1.0 if largest else -1.0
     frames = np.broadcast_to(grid, (len(tensors), *grid.shape))
-    value = sign * function(tensors, frames)[0]
+    value = sign * _grid_values(function, tensors, "x")
     if function is _power:
         return value, frames
     # f(m) = (f(x) + f(y))/2 + (f(x) - f(y))/2 cos 2t + (f(d) - (f(x) + f(y))/2) sin 2t
     x, y = grid[:, 1], grid[:, 2]
-    other, middle = (
-        sign
-        * function(tensors, np.broadcast_to(_with_across(grid, m), frames.shape))[0]
-        for m in (y, np.sqrt(0.5) * (x + y))
-    )
+    other, middle = (sign * _grid_values(function, tensors, m) for m in "yd")
     mean, cosine = (value + other) / 2, (value - other) / 2
     sine = middle - mean
     angle = np.arctan2(sine, cosine)[..., None] / 2
     return mean + np.hypot(cosine, sine), _with_across(
         frames, np.cos(angle) * x + np.sin(angle) * y
     )
+
+
+def _grid_values(function: "Function", tensors: "Floats", m: str) -> "Floats":
+    """Evaluate a function on the grid, for one of three m, as matrix products."""
+    flat = tensors.reshape(len(tensors), -1)
+    if function is _power:
+        return flat @ _products("n" * (tensors.ndim - 1))
+    if function is _shear:
+        return flat @ _products(f"n{m}n{m}")
+    ratio: Floats = -(flat @ _products(f"nn{m}{m}")) / (flat @ _products("nnnn"))
+    return ratio
+
+
+@cache
+def _products(vectors: str) -> "Floats":
+    """Multiply vectors of the grid, n, x, y or d between x and y: (3^rank, points)."""
+    n, x, y = (_grid()[0][:, row] for row in range(3))
+    known = {"n": n, "x": x, "y": y, "d": np.sqrt(0.5) * (x + y)}
+    product = np.ones((len(n), 1))
+    for name in vectors:
+        product = (product[:, :, None] * known[name][:, None, :]).reshape(len(n), -1)
+    return np.ascontiguousarray(product.T)
 
 
 def _with_across(frames: "Floats", across: "Floats") -> "Floats":
