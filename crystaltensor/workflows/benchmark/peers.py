@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 REDUCED_CUTOFF = 5.3
 """Of torch-pme's sums, so that their terms fall to about 1e-12."""
 
+MOST_ATOMS = {"torch_pme": 200}
+"""Largest crystals by code: with a channel for each atom, 500 would take 8 GiB."""
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -166,10 +169,12 @@ def installed_peers(crystal: "Crystal") -> list[Peer]:
     Returns
     -------
     list of Peer
-        Those that can be imported.
+        Those that can be imported, and can treat as many atoms.
     """
     found = []
     for prepare in PEERS:
+        if crystal.n_atoms > MOST_ATOMS.get(prepare.__name__, crystal.n_atoms):
+            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
