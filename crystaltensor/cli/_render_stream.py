@@ -99,10 +99,10 @@ class _Watch:
         )
         if self._logs and time.monotonic() - self._told > _LOG_SECONDS:
             self._told = time.monotonic()
-            left = self.seconds * (report.n_files / max(report.files_done, 1e-9) - 1)
+            done, total = report.files_done, report.n_files
+            left = f", {_duration(self.seconds * (total / done - 1))} left" if done else ""
             self._console.print(
-                f"{time.strftime('%H:%M:%S')} {report.files_done:.0f} of "
-                f"{report.n_files} files, {text}, {_duration(left)} left"
+                f"{time.strftime('%H:%M:%S')} {done:.0f} of {total} files, {text}{left}"
             )
 
 

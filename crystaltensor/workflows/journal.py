@@ -184,7 +184,8 @@ class Journal:
             head = output_format.head()
             self._output = self._open(target, last.output if last else 0, head)
         self._errors = self._open(paths.errors, last.errors if last else 0, b"")
-        self._journal = self._open(paths.journal, _whole_lines(paths.journal), b"")
+        size = sum(len(line.text().encode()) for line in lines)
+        self._journal = self._open(paths.journal, size, b"")
         _folder_to_disk(paths.output.parent)
 
     def _open(self, path: Path, size: int, head: bytes) -> IO[bytes]:
@@ -196,6 +197,7 @@ class Journal:
                 "changed; begin anew with --overwrite"
             )
         stream.truncate(size)
+        stream.seek(size)  # or the offsets of all that follows would be wrong
         if not size and head:
             stream.write(head)
         return stream
@@ -282,11 +284,6 @@ class Journal:
                 f"{self.paths.output}: cannot be written: {what}; what is there is safe: "
                 f"{hint}go on with --resume"
             ) from error
-
-
-def _whole_lines(path: Path) -> int:
-    """Count the bytes up to the end of the last whole line."""
-    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
 def _folder_to_disk(folder: Path) -> None:
@@ -490,27 +487,22 @@ def read_journal(paths: Paths) -> tuple[list[Line], bool]:
     Returns
     -------
     lines : list of Line
-        In order; a line that was cut short does not count.
+        In order, up to the first that a crash has cut short or damaged.
     complete : bool
         Whether the run has come to its end.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged otherwise.
     """
-    if not paths.journal.exists():
-        return [], False
     lines: list[Line] = []
-    text = paths.journal.read_text(encoding="utf-8", errors="replace")
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    for number, line in enumerate(whole, 1):
-        try:
-            if json.loads(line).get("complete"):
+    if not paths.journal.exists():
+        return lines, False
+    with paths.journal.open(encoding="utf-8", errors="replace", newline="\n") as stream:
+        for text in stream:
+            if text == _COMPLETE:
                 return lines, True
-            lines.append(Line.parse(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise FormatError(
-                f"{paths.journal}: line {number} is damaged; begin anew with --overwrite"
-            ) from None
+            try:
+                line = Line.parse(text)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                break
+            if line.text() != text:
+                break
+            lines.append(line)
     return lines, False
