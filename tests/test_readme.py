@@ -34,6 +34,10 @@ def test_the_two_commands_stand_first() -> None:
         ("dielectric-total", ""),
         ("elastic", " GPa"),
         ("born-charges", " e"),
+        ("formation-energy", " eV/atom"),
+        ("bulk-modulus", " log10(GPa)"),
+        ("shear-modulus", " log10(GPa)"),
+        ("band-gap", " eV"),
     ],
 )
 def test_figures_are_those_of_the_models(name: str, unit: str) -> None:
