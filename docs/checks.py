@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNNABLE = ("sh", "console", "python")
 DIRECTIVES = ("before", "short", "long", "elsewhere", "exit", "varies")
 BLOCK = re.compile(
-    r"(?P<marks>(?:^<!-- .*? -->\n)*)^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    r"(?P<marks>(?:^<!-- (?:(?!-->).)* -->\n)*)^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     flags=re.DOTALL | re.MULTILINE,
 )
 NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?(?:e[-+−]?\d+)?")

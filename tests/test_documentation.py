@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,3 +187,86 @@ def test_the_site_builds_and_needs_no_network(tmp_path: Path) -> None:
             assert (page.parent / urlsplit(address).path).exists(), address
     for style in site.rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", style.read_text())
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Follow the recipes of ``docs/extend`` in a copy of the package."""
+    if not (ROOT / "crystaltensor").is_dir():
+        pytest.skip("needs the source of the package")
+    folder = tmp_path_factory.mktemp("extended")
+    shutil.copytree(ROOT / "crystaltensor", folder / "crystaltensor")
+    (folder / "models").symlink_to(ROOT / "models")
+    pages = {
+        page.stem: page.read_text() for page in (ROOT / "docs/extend").glob("*.md")
+    }
+    code = {
+        name: re.findall(r"```py\n(.*?)```", text, flags=re.DOTALL)
+        for name, text in pages.items()
+    }
+    package = folder / "crystaltensor"
+
+    def insert(name: str, before: str, text: str) -> None:
+        path = package / name
+        old = path.read_text()
+        assert before in old, f"{name} has no {before!r}"
+        path.write_text(old.replace(before, text + before, 1))
+
+    row, prefix = code["property"]
+    insert("properties.py", "TENSORS = (", row + "\n")
+    insert("properties.py", "SCALARS = (", "TENSORS = (*TENSORS, THERMAL_EXPANSION)\n")
+    insert("data/columns.py", '    "piezo": "e|', prefix)
+    insert(
+        "lattice/potentials.py", "def _checked_terms(", code["potential"][0] + "\n\n"
+    )
+    insert("lattice/potentials.py", '    "morse": ', '    "buckingham": Buckingham,\n')
+    insert("lattice/potentials.py", '    "morse:', '    "buckingham:A:RHO:C",\n')
+    by_ase, parser, branch = code["file_format"]
+    insert("crystals/opening.py", '    "gen": ', by_ase + '    "mine": r".*\\.mine",\n')
+    insert("crystals/io.py", '    if chosen == "cif":', branch)
+    imports = (
+        "from collections.abc import Iterator",
+        "from crystaltensor.crystals.crystal import Crystal",
+        "from crystaltensor.crystals.parsing import Parsed, three_floats",
+        "from crystaltensor.errors import FormatError",
+    )
+    (package / "crystals/mine.py").write_text("\n".join((*imports, parser)))
+    insert(
+        "crystals/io.py",
+        "from crystaltensor.crystals.opening import",
+        "from crystaltensor.crystals.mine import parse_mine\n",
+    )
+    (folder / "AlN.mine").write_text(
+        "AlN\n3.128 0 0\n-1.564 2.709 0\n0 0 5.017\nAl 0.333333 0.666667 0\n"
+        "Al 0.666667 0.333333 0.5\nN 0.333333 0.666667 0.3821\n"
+        "N 0.666667 0.333333 0.8821\n"
+    )
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            "symmetrize --point-group 3m --property thermal-expansion",
+            "2 independent components: α11, α33",
+        ),
+        ("featurize AlN.mine --potential buckingham:1000:0.3:30", "buckingham:1000"),
+        ("symmetrize AlN.mine --property alpha", "P6_3mc (186)"),
+    ],
+)
+def test_the_recipes_for_extensions_work(
+    arguments: str, expected: str, extended: Path
+) -> None:
+    """Followed to the letter."""
+    done = subprocess.run(
+        [sys.executable, "-m", "crystaltensor", *arguments.split()],
+        cwd=extended,
+        env={**os.environ, "PYTHONPATH": str(extended)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
