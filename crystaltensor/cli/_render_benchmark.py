@@ -105,7 +105,7 @@ def _table(table: "Table") -> RichTable:
 def _cell(cell: "Cell", column: str) -> str:
     """Write one cell for the screen."""
     if isinstance(cell, Estimate):
-        return f"{_number(cell.value, column)}\n[dim]{_range(cell)}[/]"
+        return f"{_number(cell.value, column)}\n[dim]{_range(cell, column)}[/]"
     return escape(_plain(cell, column))
 
 
@@ -114,12 +114,14 @@ def _plain(cell: "Cell", column: str) -> str:
     if cell is None:
         return "–"
     if isinstance(cell, Estimate):
-        return f"{_number(cell.value, column)} [{_range(cell)}]"
+        return f"{_number(cell.value, column)} [{_range(cell, column)}]"
     return _number(cell, column) if isinstance(cell, float) else str(cell)
 
 
-def _range(cell: Estimate) -> str:
-    """Write an interval with three digits."""
+def _range(cell: Estimate, column: str) -> str:
+    """Write an interval with three digits; percentages whole."""
+    if "%" in column:
+        return f"{cell.low:.0f}–{cell.high:.0f}"
     return f"{_short(cell.low)}–{_short(cell.high)}"
 
 

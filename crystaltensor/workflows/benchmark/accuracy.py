@@ -334,11 +334,14 @@ def _recorded(model: "TrainedModel") -> "list[tuple[Cell, ...]]":
     if test is None:
         return []
     low, high = test["fnorm_interval"]
+    fnorm: Cell = Estimate(float(test["fnorm"]), float(low), float(high))
+    if model.row.logarithmic:  # that one is an error of the logarithm
+        fnorm = float(test["mae"])
     return [
         (
-            "this model, record.json",
+            "record.json",
             int(test["n"]),
-            Estimate(float(test["fnorm"]), float(low), float(high)),
+            fnorm,
             *(float(test[f"ewt_{percent}"]) for percent in (25, 10, 5)),
             float(test["median_relative"]),
         )

@@ -55,7 +55,7 @@ def judge_uncertainty(
     shares = [100 * float((errors <= bounds[level]).mean()) for level in LEVELS]
     half = expected <= np.median(expected)
     line: tuple[Cell, ...] = (
-        "norm of the error",
+        "norm of the error" if row.rank else "error",
         int(tensors.sum()),
         *shares,
         _rank_correlation(expected, errors),

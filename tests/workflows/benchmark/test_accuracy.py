@@ -125,7 +125,7 @@ def test_a_model_without_test_crystals_shows_its_record() -> None:
     """Those of Born charges may not travel with the package."""
     report = benchmark_accuracy(["born-charges"], device="cpu")
     (shown,) = report.tables
-    assert line(shown, "this model, record.json")["n"] > 1000
+    assert line(shown, "record.json")["n"] > 1000
     assert "--data FILE" in shown.notes[0]
     assert not report.figures
 
