@@ -134,9 +134,10 @@ def find_label(
     drawer = "tensors" if row.rank else "scalars"
     inner = record.get(drawer)
     if isinstance(inner, dict):
-        # Only a scalar has other names there; a column that is asked for comes first.
-        for one in known if not row.rank else known[: 0 if column else 1]:
-            if one.name in inner and one.name not in record:
+        # A tensor has one name there; a column that is asked for is one of the table.
+        names = known if not row.rank else () if column else known[:1]
+        for one in names:
+            if one.name in inner:
                 return inner[one.name], one
     for one in known:
         if one.name in record:
