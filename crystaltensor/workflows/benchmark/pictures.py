@@ -92,7 +92,7 @@ def _draw_histogram(axes: object, relative: "Floats") -> None:
     )
     axes.set(
         xlabel="relative error ‖error‖ / ‖label‖ (the last bar: this and more)",
-        ylabel="tensors",
+        ylabel="number",
         xlim=(0, most),
     )
 
