@@ -20,6 +20,7 @@ from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.properties import BORN_CHARGES, DIELECTRIC, ELASTIC, PIEZO
 from crystaltensor.symmetry.notation import from_voigt, to_voigt
 
+FLAGS = re.DOTALL | re.MULTILINE
 DOCS = Path(__file__).parents[2] / "docs"
 
 POSCAR = """ZnS
@@ -198,7 +199,7 @@ def test_the_converter_of_the_docs_makes_readable_data(
 ) -> None:
     """Names, the order of VASP and kbar are known; an empty label is left out."""
     text = (DOCS / "training.md").read_text()
-    found = re.search(r"```python\n(import json, pickle.*?)```", text, re.DOTALL)
+    found = re.search(r"<<'END'\n(import json, pickle, sys.*?)^END$", text, FLAGS)
     assert found
     (tmp_path / "convert.py").write_text(found[1])
     source, target = tmp_path / "data.pkl", tmp_path / "data.jsonl"
