@@ -24,6 +24,7 @@ version = release = crystaltensor.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 default_role = "py:obj"  # names in single backticks, as numpy writes them
 
