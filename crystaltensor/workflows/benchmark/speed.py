@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crystaltensor.errors import DataError
 from crystaltensor.inference.prediction import derive_together
 from crystaltensor.workflows.benchmark.processes import whole_run
 from crystaltensor.workflows.benchmark.report import Figure, Report, Table
@@ -84,6 +85,8 @@ def benchmark_speed(
         If a property is unknown.
     ModelError
         If there is no model of it.
+    DataError
+        If a folder cannot be predicted, which would be a fault of the tool.
     """
     from crystaltensor.inference.predictor import load
     from crystaltensor.nn.devices import choose_device
@@ -341,6 +344,8 @@ def _whole_folder(
         )
     ]
     end, total = reached[-1]
+    if not total:
+        raise DataError(f"none of the crystals in {folder / 'cifs'} could be predicted")
     first, done = next(each for each in reached if each[1])
     if done == total:  # one block
         first, done = start, 0
