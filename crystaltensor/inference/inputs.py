@@ -13,10 +13,15 @@ from crystaltensor.symmetry.irreps import irrep_projectors
 from crystaltensor.symmetry.operations import Symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from crystaltensor.data.graphs import CrystalGraph
     from crystaltensor.nn.batch import Neighbourhood
+
+    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -107,20 +112,48 @@ class Needs:
         ResourceError
             If there are more neighbours than a network can treat.
         """
-        irreps = {
+        return self.describe_many([symmetry])[0]
+
+    def describe_many(self, symmetries: "Sequence[Symmetry]") -> list[NetworkInput]:
+        """Describe several crystals, whose sums of potentials are quicker together.
+
+        Parameters
+        ----------
+        symmetries : sequence of Symmetry
+            Of the crystals, which they hold.
+
+        Returns
+        -------
+        list of NetworkInput
+            In their order.
+
+        Raises
+        ------
+        ResourceError
+            If there are more neighbours than a network can treat.
+        """
+        irreps = [self._irreps(symmetry) for symmetry in symmetries]
+        crystals = [symmetry.crystal for symmetry in symmetries]
+        columns = {
+            around: build_graphs(crystals, around, irreps)
+            for around in self.neighbourhoods
+        }
+        return [
+            NetworkInput(
+                symmetry, {around: graphs[i] for around, graphs in columns.items()}
+            )
+            for i, symmetry in enumerate(symmetries)
+        ]
+
+    def _irreps(self, symmetry: Symmetry) -> "dict[tuple[int, bool], Floats]":
+        """Give the projectors of all kinds of irreducible tensors."""
+        return {
             kind: matrix
             for index_symmetry in sorted(self.index_symmetries - {""})
             for kind, matrix in irrep_projectors(
                 symmetry.rotations, index_symmetry
             ).items()
         }
-        return NetworkInput(
-            symmetry,
-            {
-                around: build_graphs([symmetry.crystal], around, [irreps])[0]
-                for around in self.neighbourhoods
-            },
-        )
 
 
 def refuse_unknown_elements(crystal: Crystal) -> None:

@@ -17,7 +17,7 @@ from crystaltensor.errors import CrystalTensorError, FaultError, ResourceError
 from crystaltensor.workflows.structure_files import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from crystaltensor.workflows.inputs import Piece
     from crystaltensor.workflows.output_formats import OutputFormat
@@ -28,6 +28,9 @@ BLOCK_RECORDS = 128
 BLOCK_BYTES = 1 << 20
 """A block ends when its files have more bytes than this."""
 
+GATHERED = 32
+"""Structures for which is done together what is quicker together."""
+
 Outcome = list[dict[str, Any]] | Failure
 """The records of one structure, or why there are none."""
 
@@ -37,6 +40,9 @@ class Work(Protocol):
 
     def prepare(self, read: ReadCrystal) -> Any:  # noqa: ANN401 - the work's own
         """Do for one crystal what needs no other; a CrystalTensorError is its failure."""
+
+    def gather(self, prepared: list[Any]) -> list[Any]:
+        """Do for some crystals what is quicker together, and needs no network either."""
 
     def source(self, prepared: Any) -> str:  # noqa: ANN401
         """Tell where a crystal is from."""
@@ -175,11 +181,22 @@ class Treatment:
 
     def prepare(self, block: Block) -> list[Item]:
         """Read a block, and do what needs no network."""
-        return [
+        items = [
             Item(_label(piece, place), _prepared(self.work, read))
             for piece in block.pieces
             for place, read in enumerate(piece.read())
         ]
+        ready = [
+            i for i, item in enumerate(items) if not isinstance(item.prepared, Failure)
+        ]
+        for start in range(0, len(ready), GATHERED):
+            places = ready[start : start + GATHERED]
+            found = _halved(
+                self.work, self.work.gather, [items[i].prepared for i in places]
+            )
+            for i, prepared in zip(places, found, strict=True):
+                items[i] = items[i]._replace(prepared=prepared)
+        return items
 
     def finish(self, block: Block, items: list[Item]) -> Treated:
         """Run the networks over what is prepared, and write the records."""
@@ -188,7 +205,8 @@ class Treatment:
             i for i, item in enumerate(items) if not isinstance(item.prepared, Failure)
         ]
         for batch in _batches(self.work, items, ready):
-            found = _finished(self.work, [items[place] for place in batch])
+            prepared = [items[place].prepared for place in batch]
+            found = _halved(self.work, self.work.finish, prepared)
             for place, outcome in zip(batch, found, strict=True):
                 outcomes[place] = outcome
         failures = tuple(one for one in outcomes if isinstance(one, Failure))
@@ -290,12 +308,15 @@ def _batches(work: Work, items: list[Item], places: list[int]) -> Iterator[list[
         yield batch
 
 
-def _finished(work: Work, batch: list[Item]) -> list[Outcome]:
-    """Finish a batch; one that fails is cut in two until the culprit is alone."""
+def _halved(
+    work: Work, function: "Callable[[list[Any]], list[Any]]", batch: list[Any]
+) -> list[Any]:
+    """Treat a batch; one that fails is cut in two until the culprit is alone."""
     try:
-        return list(work.finish([item.prepared for item in batch]))
+        return list(function(batch))
     except Exception as error:  # noqa: BLE001 - as above
         if len(batch) == 1:
-            return [_failure(work.source(batch[0].prepared), error)]
+            return [_failure(work.source(batch[0]), error)]
     half = len(batch) // 2
-    return _finished(work, batch[:half]) + _finished(work, batch[half:])
+    first = _halved(work, function, batch[:half])
+    return first + _halved(work, function, batch[half:])

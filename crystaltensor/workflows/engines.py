@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +14,6 @@ from crystaltensor.workflows.blocks import halves, joined, lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
 
     from crystaltensor.workflows.blocks import Block, Treated, Treatment
 
@@ -148,7 +147,12 @@ class Processes:
                 initializer=_start,
                 initargs=(self._treatment, self._networks_here),
             )
-        return self._pool.submit(_treat, block)
+        try:
+            return self._pool.submit(_treat, block)
+        except BrokenProcessPool as error:  # one has died since the last was handed out
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _stop(self) -> None:
         """End the processes."""

@@ -191,9 +191,10 @@ class Journal:
     def _open(self, path: Path, size: int, head: bytes) -> IO[bytes]:
         """Open a file and cut it to what counts."""
         stream = self._files.enter_context(path.open("ab"))
-        if stream.tell() < size:
+        if (there := stream.tell()) < size:
+            self._files.close()
             raise FormatError(
-                f"{path}: has {stream.tell()} bytes where the journal says {size}: it was "
+                f"{path}: has {there} bytes where the journal says {size}: it was "
                 "changed; begin anew with --overwrite"
             )
         stream.truncate(size)

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import crystaltensor
 from crystaltensor.errors import ConfigError, FormatError
@@ -62,6 +62,14 @@ class Settings:
     symprec: float = 0.01
     frame: str = "input"
     device: str = "auto"
+
+
+class Found(NamedTuple):
+    """A crystal whose symmetry is known."""
+
+    source: str
+    warnings: tuple[str, ...]
+    symmetry: Any
 
 
 @dataclass(frozen=True)
@@ -154,16 +162,24 @@ class PredictWork:
         """Whether the quick search, which knows no sites, is not enough."""
         return self.frame != "input" or any(m.row.per_atom for m in self.models)
 
-    def prepare(self, read: "ReadCrystal") -> Ready:
-        """Find symmetry and neighbours."""
+    def prepare(self, read: "ReadCrystal") -> Found:
+        """Find the symmetry."""
         self.needs.refuse_unfit(read.crystal)
         symmetry: Any = None
         if not self._needs_sites:
             symmetry = find_anchored_symmetry(read.crystal, symprec=self.symprec)
         symmetry = symmetry or find_symmetry(read.crystal, symprec=self.symprec)
-        return Ready(read.source, read.warnings, self.needs.describe(symmetry))
+        return Found(read.source, read.warnings, symmetry)
 
-    def source(self, prepared: Ready) -> str:
+    def gather(self, prepared: "list[Found]") -> list[Ready]:
+        """Find the neighbours, and sum potentials."""
+        described = self.needs.describe_many([each.symmetry for each in prepared])
+        return [
+            Ready(each.source, each.warnings, one)
+            for each, one in zip(prepared, described, strict=True)
+        ]
+
+    def source(self, prepared: Ready | Found) -> str:
         """Tell where a crystal is from."""
         return prepared.source
 

@@ -45,7 +45,8 @@ def named(
         ReadCrystal(wurtzite, "a/AlN.cif"),
         ReadCrystal(silicon, "b/Si.cif", ("odd",)),
     ]
-    first, second = work.finish([work.prepare(read) for read in reads])
+    ready = work.gather([work.prepare(read) for read in reads])
+    first, second = work.finish(ready)
     failure = Failure("x, y.cif", StructureError("x, y.cif: no atom"))
     return [("00000000", first), ("00000001", failure), ("00000002", second)]
 
