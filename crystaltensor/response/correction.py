@@ -163,7 +163,7 @@ class Correction:
         """Say in one sentence how the correction does on its test crystals."""
         test = self.record["metrics"]["test"]
         sentence = (
-            f"on {test['n']} test crystals this route has a mean error of "
+            f"on {test['n']} test crystals {self.record['of']} has a mean error of "
             f"{test['fnorm']:.3g} {self.record['unit']}, where predicting zero gives "
             f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
         )

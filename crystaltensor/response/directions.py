@@ -79,7 +79,9 @@ class Reduction:
 
     @cached_property
     def displacements(self) -> list[Direction]:
-        """Displacements, in Cartesian directions of length 1."""
+        """Displacements, in Cartesian directions of length 1; none of a single atom."""
+        if self.n_atoms == 1:
+            return []  # it would be a translation
         combined = np.array(list(product((0, 1, -1), repeat=3))[1:])
         combined = np.vstack([combined @ self.symmetry.crystal.cell, np.eye(3)])
         candidates = list(combined / np.linalg.norm(combined, axis=1)[:, None])

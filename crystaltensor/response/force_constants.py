@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 STRAIN_PER_DISPLACEMENT = 1 / 3
 """Strain of a central difference for a displacement in Å: bonds change alike."""
 
+_SMALL = 1e-9  # eV/Å²: less is no force constant
+
 
 @dataclass(frozen=True, eq=False)
 class ForceConstants:
@@ -135,7 +137,7 @@ def find_force_constants(
         id(one): _slope(one, pairs[id(one)], symmetry, step) for one in directions
     }
     raw = _force_constants(reduction, slopes)
-    phi = _acoustic(raw)
+    phi, size = _acoustic(raw), float(np.linalg.norm(raw))
     strain, clamped = _strain_response(reduction, slopes)
     return ForceConstants(
         phi=phi,
@@ -145,7 +147,7 @@ def find_force_constants(
         stress=base.stress,
         n_calls=len(found),
         n_calls_unreduced=reduction.n_calls_unreduced,
-        sum_rule_error=float(np.linalg.norm(raw - phi) / np.linalg.norm(phi)),
+        sum_rule_error=float(np.linalg.norm(raw - phi) / max(_SMALL, size)),
     )
 
 
@@ -189,6 +191,8 @@ def _force_constants(reduction: Reduction, slopes: "dict[int, Forces]") -> "Floa
     """Solve for the force constants of each orbit, and turn them to its atoms."""
     symmetry, n = reduction.symmetry, reduction.n_atoms
     phi = np.zeros((n, 3, n, 3))
+    if n == 1:
+        return phi
     for atom in reduction.representatives:
         operations = reduction.site_operations(atom)
         rotations = symmetry.rotations[operations]

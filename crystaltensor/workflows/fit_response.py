@@ -60,6 +60,7 @@ def examples(
     potential: "Potential",
     *,
     folder: Path | None,
+    axes_known: "frozenset[str]" = frozenset(),
     symprec: float = 0.1,
 ) -> "Iterator[Example | CrystalTensorError]":
     """Compute the ionic response of labelled crystals.
@@ -74,6 +75,9 @@ def examples(
         Whence the forces are.
     folder : Path or None
         Where force constants are kept, so that a run that was stopped goes on.
+    axes_known : frozenset of str
+        Names of polar crystals whose labels never were in standardised axes; those of
+        the others are known up to what such axes leave open, see `indistinguishable`.
     symprec : float
         At which the labels have the symmetry of their crystals, in Å.
 
@@ -89,7 +93,8 @@ def examples(
     charges = load(BORN_CHARGES.name, device="cpu")
     for each in rows:
         try:
-            yield _example(each, row, responder, charges, symprec)
+            known = row != PIEZO or (each.polar and each.name in axes_known)
+            yield _example(each, row, responder, charges, symprec, known=known)
         except CrystalTensorError as error:
             yield error
 
@@ -100,6 +105,8 @@ def _example(
     responder: Any,  # noqa: ANN401 - a Responder; the module is imported late
     charges: "Predictor",
     symprec: float,
+    *,
+    known: bool,
 ) -> Example:
     """Compute the ionic response of one crystal, and what its label may be."""
     import numpy as np
@@ -130,10 +137,10 @@ def _example(
     parts = project(parts, symmetry.rotations, index_symmetry=indices)
     label = project(each.tensor, symmetry.rotations, index_symmetry=indices)
     labels = label[None]
-    if row == PIEZO:
+    if not known:
         labels = indistinguishable(label, symmetry)
-        if not each.sign_known:
-            labels = np.concatenate([labels, -labels])
+    if not each.sign_known:
+        labels = np.concatenate([labels, -labels])
     return Example(
         each.name,
         each.split,
@@ -219,6 +226,7 @@ def fit_response(
         "version": crystaltensor.__version__,
         "property": row.name,
         "unit": row.unit,
+        "of": "e" if row == PIEZO else "the ionic part",
         "potential": potential.identity,
         "dampings": list(DAMPINGS),
         "counts": {split: len(many) for split, many in by_split.items()},
