@@ -82,8 +82,15 @@ class DegreeLinear(nn.Module):
         return f"l_max={degrees - 1}, {n_in} -> {n_out}"
 
 
+BEYOND = 2
+"""How far the sum of two degrees that are coupled may go beyond the largest degree."""
+
+
 class TensorProduct(nn.Module):
     """Multiply two sets of features channel by channel and mix what comes out.
+
+    Pairs of high degrees cost most and add little: those with l₁ + l₂ above l_max + 2
+    are not coupled.
 
     Parameters
     ----------
@@ -100,6 +107,8 @@ class TensorProduct(nn.Module):
         self.couplings: list[tuple[int, int, list[int]]] = []
         n_paths = [[0] * (l_max + 1), [0] * (l_max + 1)]
         for first, second in product(range(l_max + 1), repeat=2):
+            if first + second > l_max + BEYOND:
+                continue
             results = [*range(abs(first - second), min(first + second, l_max) + 1)]
             tables = [clebsch_gordan(first, second, result) for result in results]
             flat = [torch.tensor(table).flatten(0, 1) for table in tables]

@@ -133,6 +133,7 @@ class Convolution(nn.Module):
             even, odd = self.couple(left, right)
             even_pseudo, odd_pseudo = self.couple_pseudo(left, other)
             new_natural, new_pseudo = even + odd_pseudo, odd + even_pseudo
+        new_natural, new_pseudo = bounded(new_natural), bounded(new_pseudo)
         hidden = self.update(torch.cat([normed, density[0], new_natural[0]], dim=1))
         gates = 1 + self._per_component(self.gates(hidden))
         natural = natural + (density + new_natural) * gates[0]
