@@ -78,7 +78,7 @@ def one_by_one(source: str, properties: tuple[str, ...]) -> list[dict[str, Any]]
 
 
 def test_a_stream_gives_what_single_files_give(folder: Path) -> None:
-    """The same fields, numbers to 1e-6, and the same messages."""
+    """The same fields and messages, and numbers to what networks of 32 bits round."""
     settings = Settings(("piezo", "elastic", "born-charges"), device="cpu")
     last = run(folder / "out.jsonl", settings)[-1]
     found: dict[str, list[dict[str, Any]]] = {}
@@ -100,7 +100,7 @@ def test_a_stream_gives_what_single_files_give(folder: Path) -> None:
                     continue  # of equal extremes another may be found
                 if isinstance(value, float):
                     assert value == pytest.approx(
-                        others[key], abs=1e-6 * scale, rel=1e-6
+                        others[key], abs=1e-5 * scale, rel=1e-5
                     )
                 else:
                     assert value == others[key]
