@@ -80,7 +80,9 @@ def propagate(
     n, n_components, n_columns = factor.shape
     norms = np.linalg.norm(components, axis=1)
     sizes = np.linalg.norm(factor, axis=(1, 2))
-    steps = np.divide(_STEP * norms, sizes, out=np.full(n, _STEP), where=sizes > 0)
+    # A tensor that is zero, such as the Born charges of an element, has steps as well.
+    there = (sizes > 0) & (norms > 0)
+    steps = np.divide(_STEP * norms, sizes, out=np.full(n, _STEP), where=there)
     moves = steps[:, None, None] * factor.swapaxes(1, 2)
     moved = components[:, None, None] + np.stack([moves, -moves], axis=1)
     values = quantities(moved.reshape(-1, n_components), row)
