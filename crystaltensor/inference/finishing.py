@@ -216,10 +216,11 @@ def worth(model: "TrainedModel") -> list[str]:
     good = test["ewt_25"] >= 50 if row.rank else test["fnorm"] < test["zero_fnorm"] / 2
     if good:
         return []
+    unit = "" if row.learnt_unit == "1" else f" {row.learnt_unit}"
     known = "predicting zero" if row.rank else "the mean of the training crystals"
     sentence = (
         f"this model is a rough guide: on {test['n']} test crystals its mean error is "
-        f"{test['fnorm']:.3g} {row.learnt_unit}, where {known} gives "
+        f"{test['fnorm']:.3g}{unit}, where {known} gives "
         f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
     )
     return [sentence]
