@@ -58,7 +58,10 @@ class ErrorScale:
     def fit(
         cls, raw: "Mapping[str, Floats]", sizes: "Floats", weights: "Floats"
     ) -> "ErrorScale":
-        """Maximise the likelihood that the sizes are exponentially distributed.
+        r"""Maximise a likelihood of the sizes with tails that single outliers do not rule.
+
+        That of Weibull's distribution with the exponent one half, of which g is the
+        scale: the density falls as :math:`e^{-2 \sqrt{d / g}}`.
 
         Parameters
         ----------
@@ -81,7 +84,7 @@ class ErrorScale:
         widths = np.sqrt(np.average((given - means) ** 2, axis=0, weights=weights))
         widths = np.where(widths > 1e-9, widths, np.inf)
         scaled = (given - means) / widths
-        typical = float(np.average(sizes, weights=weights))
+        typical = float(np.median(sizes[sizes > 0]))
         used = [place for place in range(len(FEATURES)) if np.isfinite(widths[place])]
         while True:
             found = _newton(scaled[:, used], sizes / typical, weights)
@@ -144,11 +147,11 @@ def _newton(given: "Floats", sizes: "Floats", weights: "Floats") -> "Floats":
     ridge = np.diag([0.0] + [_RIDGE] * given.shape[1])
     found = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):
-        # Sizes far above the expectation would make a full step overshoot.
-        ratio = weights * np.minimum(sizes * np.exp(-design @ found), 1e6)
-        slope = design.T @ (weights - ratio) + ridge @ found
-        curve = (design.T * ratio) @ design + ridge + 1e-9 * np.eye(len(found))
+        roots = weights * np.sqrt(sizes * np.exp(-design @ found))
+        slope = design.T @ (weights - roots) + ridge @ found
+        curve = (design.T * (0.5 * roots)) @ design + ridge + 1e-9 * np.eye(len(found))
         step = np.linalg.solve(curve, slope)
+        # Far from the solution a full step would overshoot.
         step *= min(1.0, 1.0 / max(float(np.abs(design @ step).max()), 1e-300))
         found -= step
         if np.abs(step).max() < 1e-10:

@@ -1,0 +1,168 @@
+"""Intervals that hold what they promise."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crystaltensor.errors import DataError
+from crystaltensor.properties import DIELECTRIC, FORMATION_ENERGY, PIEZO, TensorProperty
+from crystaltensor.training.calibration import (
+    FEWEST,
+    LEVELS,
+    Calibration,
+    Cases,
+    calibrate,
+    measure_coverage,
+    percent,
+)
+
+SIZES = {"dielectric": 6, "piezo": 18, "formation-energy": 1}
+
+
+def draw(
+    n: int,
+    seed: int,
+    row: TensorProperty = DIELECTRIC,
+    *,
+    n_members: int = 3,
+    lie: float = 1.0,
+) -> Cases:
+    """Draw members that scatter about a truth, with tails as heavy as Student's, ν = 3.
+
+    Those of half the crystals scatter five times as far; `lie` scales what they seem to.
+    """
+    rng = np.random.default_rng(seed)
+    size = SIZES[row.name]
+    truth = rng.normal(size=(n, size)) * 3
+    if row is DIELECTRIC:
+        truth[:, 0] += 20
+    wide = np.where(rng.random(n) < 0.5, 1.0, 5.0)[:, None]
+    tail = np.sqrt(3 / rng.chisquare(3, (n, 1)))
+    mean = truth + 0.2 * wide * tail * rng.normal(size=(n, size))
+    members = mean + lie * 0.2 * wide * rng.normal(size=(n_members, n, size))
+    members += mean - members.mean(axis=0)
+    return Cases(
+        row,
+        members,
+        np.repeat(np.eye(size)[None], n, axis=0),
+        np.exp(rng.normal(size=n)),
+        rng.integers(1, 99, n).astype(float),
+        truth,
+        np.ones(n, dtype=bool),
+    )
+
+
+@pytest.mark.parametrize("row", [DIELECTRIC, PIEZO, FORMATION_ENERGY])
+@pytest.mark.parametrize("lie", [0.1, 10.0])
+def test_intervals_hold_new_crystals(row: TensorProperty, lie: float) -> None:
+    """Whether members scatter too little or too much; three standard errors.
+
+    The calibration on 400 crystals has an error itself, so that variances add up.
+    """
+    calibration, inside = calibrate(draw(400, 0, row, lie=lie))
+    found = measure_coverage(calibration, draw(1000, 1, row, lie=lie))
+    for level in LEVELS:
+        allowed = 3 * (level * (1 - level) * (1 / 400 + 1 / 1000)) ** 0.5
+        for name in ("error", "component"):
+            assert found[name][percent(level)] == pytest.approx(level, abs=allowed)
+            assert inside[name][percent(level)] == pytest.approx(level, abs=0.03)
+
+
+def test_uncertain_crystals_are_told_from_certain_ones() -> None:
+    """Half of them have five times the error: their fifth carries the more of it."""
+    calibration, _ = calibrate(draw(400, 2))
+    fresh = draw(1000, 3)
+    assert measure_coverage(calibration, fresh)["worst_fifth"] > 0.3
+    sizes = calibration.model.expected(fresh)
+    assert np.quantile(sizes, 0.9) / np.quantile(sizes, 0.1) > 3
+    assert calibration.percentile(sizes.max()) > 90
+    assert calibration.percentile(sizes.min()) < 10
+
+
+def test_a_normal_distribution_would_hold_too_much_in_the_middle() -> None:
+    """The tails widen its σ: what the comparison in the record shows."""
+    _, inside = calibrate(draw(400, 4))
+    assert inside["normal"]["50"] > inside["component"]["50"] + 0.05
+
+
+def test_one_member_is_calibrated_as_well() -> None:
+    """By the size of the prediction and the distance from the training crystals."""
+    calibration, inside = calibrate(draw(300, 5, n_members=1))
+    assert calibration.model.shape.weight == 0
+    assert inside["error"]["90"] == pytest.approx(0.9, abs=0.05)
+
+
+def test_signs_that_are_conventions_are_no_errors() -> None:
+    """Turned labels give the same calibration where the sign means nothing."""
+    cases = draw(200, 6, PIEZO)
+    turned = Cases(
+        PIEZO,
+        cases.members,
+        cases.allowed,
+        cases.distance,
+        cases.rarest,
+        -cases.label,
+        np.zeros(200, dtype=bool),
+    )
+    plain, other = calibrate(cases)[0], calibrate(turned)[0]
+    np.testing.assert_allclose(
+        other.factors["error"], plain.factors["error"], rtol=1e-6
+    )
+
+
+def test_atoms_of_one_crystal_share_its_vote() -> None:
+    """Folds never split a crystal, and a large cell counts no more than a small one."""
+    cases = draw(120, 7)
+    crystal = np.repeat(np.arange(30), 4)
+    cases = Cases(
+        cases.row,
+        cases.members,
+        cases.allowed,
+        cases.distance,
+        cases.rarest,
+        cases.label,
+        cases.sign_known,
+        crystal,
+    )
+    assert cases.n_crystals == 30
+    for part in cases.folds():
+        kept = np.unique(crystal[part])
+        assert not set(kept) & set(crystal[~part])
+    assert calibrate(cases)[0].n == 30
+
+
+def test_too_few_crystals_calibrate_nothing() -> None:
+    """And neither does an ensemble without errors."""
+    assert calibrate(draw(FEWEST - 1, 8)) is None
+    cases = draw(50, 9)
+    perfect = Cases(
+        cases.row,
+        np.stack([cases.label] * 2),
+        cases.allowed,
+        cases.distance,
+        cases.rarest,
+        cases.label,
+    )
+    assert calibrate(perfect) is None
+
+
+def test_it_survives_the_way_to_a_file() -> None:
+    """As JSON: the same covariances, to the last bit."""
+    calibration, _ = calibrate(draw(60, 10))
+    text = json.dumps(calibration.as_dict())
+    again = Calibration.restore(DIELECTRIC, json.loads(text))
+    fresh = draw(5, 11)
+    np.testing.assert_array_equal(
+        again.model.covariances(fresh), calibration.model.covariances(fresh)
+    )
+    assert again.half_widths("component") == calibration.half_widths("component")
+    assert again.n == 60
+
+
+def test_nothing_is_measured_without_the_truth() -> None:
+    """A mistake of the caller is told."""
+    cases = draw(30, 12)
+    blind = Cases(cases.row, cases.members, cases.allowed, cases.distance, cases.rarest)
+    with pytest.raises(DataError, match="the truth of these predictions is not known"):
+        calibrate(blind)
