@@ -100,7 +100,9 @@ class _Watch:
         if self._logs and time.monotonic() - self._told > _LOG_SECONDS:
             self._told = time.monotonic()
             done, total = report.files_done, report.n_files
-            left = f", {_duration(self.seconds * (total / done - 1))} left" if done else ""
+            left = (
+                f", {_duration(self.seconds * (total / done - 1))} left" if done else ""
+            )
             self._console.print(
                 f"{time.strftime('%H:%M:%S')} {done:.0f} of {total} files, {text}{left}"
             )
