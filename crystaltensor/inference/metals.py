@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.crystals.crystal import atomic_number
+from crystaltensor.errors import CrystalTensorError
+from crystaltensor.properties import BAND_GAP
 
 if TYPE_CHECKING:
     from crystaltensor.properties import TensorProperty
@@ -20,6 +22,13 @@ NOT_METALLIC = frozenset(
     )
 )
 """Atomic numbers of nonmetals and metalloids."""
+
+SMALL_GAP = 0.3
+"""A predicted gap below this, in eV, may be none: half of the typical error."""
+
+_MOST_ATOMS = (
+    50  # in larger cells the sums of the model take longer than a hint is worth
+)
 
 
 def metal_signs(symmetry: "Symmetry", row: "TensorProperty") -> list[str]:
@@ -57,5 +66,42 @@ def metal_signs(symmetry: "Symmetry", row: "TensorProperty") -> list[str]:
         (
             f"this may be a metal, for which the {row.title} would not be defined: "
             f"{', and '.join(signs)}"
+        )
+    ]
+
+
+def gap_signs(symmetry: "Symmetry", *, device: str = "auto") -> list[str]:
+    """Ask the model for band gaps, if it is installed, whether there is any.
+
+    Parameters
+    ----------
+    symmetry : Symmetry
+        Of the crystal, which it holds.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    list of str
+        At most one sentence, and none for large cells.
+    """
+    from crystaltensor.inference.models import installed_models
+    from crystaltensor.inference.predictor import load
+
+    if BAND_GAP.name not in installed_models():
+        return []
+    if symmetry.crystal.n_atoms > _MOST_ATOMS:
+        return []
+    try:
+        found = load(BAND_GAP.name, device=device).predict_symmetric(symmetry)
+    except CrystalTensorError:  # it was not asked for, and must not stop what was
+        return []
+    gap = float(found.tensor)
+    if gap >= SMALL_GAP:
+        return []
+    return [
+        (
+            f"this may be a metal: the model for band gaps, which has seen none, gives "
+            f"{gap:.2g} eV"
         )
     ]

@@ -79,6 +79,7 @@ def predict(
     read = read_single(source, file_format=file_format)
 
     from crystaltensor.inference.inputs import Needs
+    from crystaltensor.inference.metals import INSULATORS_ONLY, gap_signs
     from crystaltensor.inference.predictor import load
     from crystaltensor.symmetry.operations import find_symmetry
 
@@ -97,6 +98,9 @@ def predict(
             name: float(each.predict_described([described])[0].tensor)
             for name, each in second.items()
         }
+        signs = []
+        if any(row.name in INSULATORS_ONLY for row in rows):
+            signs = gap_signs(described.symmetry, device=device)
         for predictor in predictors:
             (found,) = predictor.predict_described(
                 [described], frame=frame, sources=[read.source]
@@ -105,7 +109,10 @@ def predict(
                 found = replace(found, beside=beside)
             if explain:
                 found = replace(found, neighbours=predictor.nearest(described))
-            yield replace(found, warnings=(*read.warnings, *found.warnings))
+            screened = found.row.name in INSULATORS_ONLY and found.forbidden is None
+            hints = signs if screened else []
+            warnings = (*read.warnings, *found.warnings, *hints)
+            yield replace(found, warnings=warnings)
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crystaltensor.crystals.crystal import Crystal
-from crystaltensor.inference.metals import metal_signs
+from crystaltensor.inference.metals import gap_signs, metal_signs
 from crystaltensor.properties import BORN_CHARGES, DIELECTRIC, ELASTIC, PIEZO
 from crystaltensor.symmetry.operations import find_symmetry
 
@@ -48,3 +48,10 @@ def test_a_supercell_has_the_electrons_of_its_crystal() -> None:
     )
     (found,) = metal_signs(find_symmetry(double), DIELECTRIC)
     assert "odd number of electrons" in found
+
+
+def test_the_model_for_gaps_tells_copper_from_rock_salt() -> None:
+    """Copper has no gap; that of NaCl is 5 eV in PBE."""
+    (found,) = gap_signs(find_symmetry(made(3.61, FCC, "Cu")), device="cpu")
+    assert "the model for band gaps" in found
+    assert gap_signs(find_symmetry(made(5.64, FCC, "Na Cl")), device="cpu") == []
