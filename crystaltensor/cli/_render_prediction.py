@@ -103,13 +103,27 @@ def show_components(console: Console, found: "Prediction") -> None:
             for name, value in found.components.items()
         ]
         many = "component" if len(named) == 1 else "components"
-        console.print(f"{len(named)} independent {many}: {', '.join(named)}{unit}")
+        begin = f"{len(named)} independent {many}: "
+        for line in _filled(begin, named, unit, console.width):
+            console.print(line, soft_wrap=True)
     name, value = found.largest
     norm = told.derived().get("norm", {}).get("sigma") if told else None
     console.print(
         f"‖{found.row.symbol}‖ = {measured(found.norm, norm)}{unit}, "
         f"largest |{name}| = {number(abs(value))}{unit}"
     )
+
+
+def _filled(begin: str, parts: list[str], end: str, width: int) -> list[str]:
+    """Fill lines with parts, none of which is broken."""
+    lines = [begin]
+    for place, part in enumerate(parts):
+        last = place == len(parts) - 1
+        piece = part + (end if last else ", ")
+        if lines[-1] != begin and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def _uncertainty(console: Console, found: "Prediction") -> None:
