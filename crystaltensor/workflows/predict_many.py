@@ -408,6 +408,7 @@ def _fill(
     """Treat what the journal does not have yet."""
     now = replace(start, counts=journal.before, before=journal.before)
     yield now
+    stopped = False
     with closing(_run(treatment, device, todo, options)) as results:
         try:
             for block, treated in results:
@@ -415,11 +416,12 @@ def _fill(
                 journal.add(block, treated)
                 now = _after(now, block, treated)
                 yield now
-                if options.stop():
+                stopped = options.stop()
+                if stopped:
                     break
         finally:
             journal.commit()
-    if options.stop():
+    if stopped:
         yield replace(now, failures=(), ended="stopped")
         return
     journal.complete()

@@ -93,7 +93,10 @@ def test_a_stream_gives_what_single_files_give(folder: Path) -> None:
                 continue
             assert list(one) == list(other)
             scale = max(1.0, float(np.abs(other["tensor"]).max()))
+            # What costs another network each is for single structures.
+            other["warnings"] = [w for w in other["warnings"] if "a metal" not in w]
             numbers, others = leaves(one), leaves(other)
+            others = {k: v for k, v in others.items() if not k.endswith("_potnet")}
             assert numbers.keys() == others.keys()
             for key, value in numbers.items():
                 if re.search("direction|across|axes|softest|residual", key):
