@@ -5,10 +5,11 @@ import pytest
 
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.errors import ShapeError
+from crystaltensor.symmetry.coordinates import to_components
 from crystaltensor.symmetry.notation import rotate
 from crystaltensor.symmetry.operations import find_symmetry
 from crystaltensor.symmetry.projection import project
-from crystaltensor.symmetry.sites import project_site_tensors
+from crystaltensor.symmetry.sites import project_site_tensors, site_projectors
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,23 @@ def test_tensors_that_do_not_fit_the_atoms_are_refused(wurtzite: Crystal) -> Non
         project_site_tensors(np.zeros((3, 3, 3)), find_symmetry(wurtzite))
     with pytest.raises(ShapeError, match="rank 1 to 4"):
         project_site_tensors(np.zeros(4), find_symmetry(wurtzite))
+
+
+@pytest.mark.parametrize("name", ["gallium_arsenide", "wurtzite", "quartz"])
+def test_projectors_of_sites_allow_what_the_space_group_does(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    """Tensors that obey it are inside; a site in zincblende allows a multiple of one."""
+    crystal = request.getfixturevalue(name)
+    found = find_symmetry(crystal)
+    given = np.random.default_rng(3).normal(size=(crystal.n_atoms, 3, 3))
+    tensors = to_components(project_site_tensors(given, found), "ij")
+    projectors = site_projectors(found, "ij")
+    inside = np.einsum("nab,nb->na", projectors, tensors)
+    np.testing.assert_allclose(inside, tensors, atol=1e-12)
+    n_free = np.trace(projectors, axis1=1, axis2=2).round(9)
+    expected = {"gallium_arsenide": [1, 1], "wurtzite": [2] * 4}
+    if name in expected:
+        np.testing.assert_array_equal(n_free, expected[name])
+    else:
+        np.testing.assert_array_equal(n_free, [5] * 3 + [9] * 6)
