@@ -126,7 +126,11 @@ class Outline:
             warnings=(
                 *symmetry.warnings,
                 # That a forbidden tensor is zero is certain.
-                *([] if reason else self._warnings(tensor, residual, traits)),
+                *(
+                    []
+                    if reason
+                    else self._warnings(tensor, residual, traits, uncertainty)
+                ),
             ),
             model=self.model.identity(),
             forbidden=reason,
@@ -136,7 +140,11 @@ class Outline:
         )
 
     def _warnings(
-        self, tensor: "Floats", residual: float | None, traits: "Traits | None"
+        self,
+        tensor: "Floats",
+        residual: float | None,
+        traits: "Traits | None",
+        uncertainty: "Uncertainty | None",
     ) -> list[str]:
         """Say what the prediction is worth, and why it may be worth less."""
         model, row = self.model, self.model.row
@@ -144,7 +152,12 @@ class Outline:
         return [
             *contradictions(row.name, tensor),
             *_distrust(model, residual),
-            *_strangeness(model, self.symmetry.crystal, traits),
+            *_strangeness(
+                model,
+                self.symmetry.crystal,
+                traits,
+                None if uncertainty is None else uncertainty.distance,
+            ),
             *metal_signs(self.symmetry, row),
             *caution,
             *worth(model),
@@ -184,11 +197,16 @@ def _distrust(model: "TrainedModel", residual: float | None) -> list[str]:
 
 
 def _strangeness(
-    model: "TrainedModel", crystal: "Crystal", traits: "Traits | None"
+    model: "TrainedModel",
+    crystal: "Crystal",
+    traits: "Traits | None",
+    distance: float | None,
 ) -> list[str]:
     """Say what about the crystal is unlike the training crystals."""
     if model.domain is not None and traits is not None:
-        return model.domain.reasons(traits, model.domain.distance(traits))
+        if distance is None:
+            distance = model.domain.distance(traits)
+        return model.domain.reasons(traits, distance)
     strange = sorted(set(crystal.numbers.tolist()) - model.elements)
     if not strange:
         return []

@@ -94,9 +94,8 @@ class Uncertainty:
         That of a scalar whose logarithm is learnt is one to first order.
         """
         row = self.calibration.row
-        squares = np.einsum(
-            "nab,ai,bi->ni", self.matrices, *[self._basis] * 2, optimize=True
-        )
+        basis = self._basis.T
+        squares = ((basis @ self.matrices) * basis).sum(axis=-1)
         sigmas = np.sqrt(np.maximum(squares, 0))
         sigmas[sigmas < _ZERO * sigmas.max(initial=0)] = 0.0
         if row.logarithmic:
@@ -104,7 +103,7 @@ class Uncertainty:
         shaped: Floats = sigmas.reshape(len(sigmas), *(3,) * row.rank)
         return shaped if row.per_atom else shaped[0]
 
-    @property
+    @cached_property
     def voigt(self) -> "Floats | None":
         """σ of the Voigt form; None for tensors of atoms and scalars."""
         row = self.calibration.row
@@ -127,7 +126,7 @@ class Uncertainty:
         matrix: Floats = chosen.T @ self.matrices[0] @ chosen
         return matrix
 
-    @property
+    @cached_property
     def components(self) -> dict[str, float] | None:
         """Name of each independent component to its σ; None where none are named."""
         if self.form is None or self.covariance is None:

@@ -47,6 +47,7 @@ FEWEST = 20
 
 _NORMAL = (0.6745, 1.2816, 1.6449, 1.96)  # of a normal distribution, for comparison
 _FOLDS = 10
+_ROUNDING = 1e-12  # an eigenvalue this far below the largest is zero
 _ZERO = 1e-8  # a σ this far below the largest of a tensor is that of a zero
 
 
@@ -226,10 +227,17 @@ class Calibration:
 
     def half_widths(self, name: str) -> dict[str, float]:
         """Return the half-width of the interval at each level, in units of one σ."""
-        one, *rest = self.factors[name]
+        return self._half_widths[name]
+
+    @cached_property
+    def _half_widths(self) -> dict[str, dict[str, float]]:
+        """Those of all names."""
         return {
-            percent(level): factor / one if one else 0.0
-            for level, factor in zip(LEVELS, rest, strict=True)
+            name: {
+                percent(level): factor / one if one else 0.0
+                for level, factor in zip(LEVELS, rest, strict=True)
+            }
+            for name, (one, *rest) in self.factors.items()
         }
 
     def percentile(self, expected: float) -> float:
@@ -359,10 +367,12 @@ def entry_matrix(row: "TensorProperty") -> "Floats":
 
 
 def factorised(covariances: "Floats") -> "Floats":
-    """Write covariances (n, c, c) as products L L^T."""
+    """Write covariances (n, c, c) as products L L^T, L without columns of zeros."""
     values, vectors = np.linalg.eigh(covariances)
+    largest = values.max(axis=1, keepdims=True)
+    rank = max(1, int((values > _ROUNDING * largest).sum(axis=1).max()))
     factors: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
-    return factors
+    return factors[:, :, -rank:]
 
 
 def _scores(model: ErrorModel, cases: Cases) -> "Scores":
