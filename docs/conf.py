@@ -72,12 +72,15 @@ def write_cards(_: "Sphinx") -> None:
     """Make a page of the card of each model that is there."""
     folder = HERE / "_generated"
     folder.mkdir(exist_ok=True)
-    cards = {path.parent.name for path in MODELS.glob("*/CARD.md")}
+    cards = {
+        "-".join(path.parent.relative_to(MODELS).parts): path.relative_to(HERE.parent)
+        for path in MODELS.rglob("CARD.md")
+    }
     for old in folder.glob("*.md"):
         if old.stem not in cards:
             old.unlink()
-    for name in cards:
-        text = f"```{{include}} ../../models/{name}/CARD.md\n```\n"
+    for name, card in cards.items():
+        text = f"```{{include}} ../../{card.as_posix()}\n```\n"
         page = folder / f"{name}.md"
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")

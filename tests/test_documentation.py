@@ -37,7 +37,7 @@ MARKDOWN = [
     *PAGES,
     ROOT / "CHANGELOG.md",
     ROOT / ".github" / "CONTRIBUTING.md",
-    *sorted(ROOT.glob("models/*/CARD.md")),
+    *sorted((ROOT / "models").rglob("CARD.md")),
 ]
 
 
