@@ -149,6 +149,11 @@ class Outline:
         """Say what the prediction is worth, and why it may be worth less."""
         model, row = self.model, self.model.row
         caution = [row.caution] if row.caution else []
+        known = self.model.elements
+        if not row.rank and not known.issuperset(
+            self.symmetry.crystal.numbers.tolist()
+        ):
+            caution.insert(0, "the reference of an element it has not seen is a guess")
         return [
             *contradictions(row.name, tensor),
             *_distrust(model, residual),
