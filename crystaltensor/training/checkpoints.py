@@ -76,9 +76,7 @@ def load_checkpoint(
     """
     try:
         arrays = read_arrays(path)
-        record = json.loads(str(arrays.pop("record")))
-        if not isinstance(record, dict):
-            raise TypeError("its record is no JSON object")
+        record = dict(json.loads(str(arrays.pop("record"))))
         states = _take_apart(arrays, optimizer)
     except (
         *(DataError, AttributeError, LookupError, OverflowError, RecursionError),

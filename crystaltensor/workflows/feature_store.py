@@ -70,9 +70,7 @@ class FeatureStore:
         self._folder = folder
         try:
             text = (folder / "settings.json").read_text(encoding="utf-8")
-            self.settings: dict[str, Any] = json.loads(text)
-            if not isinstance(self.settings, dict):
-                raise TypeError("expected a JSON object")
+            self.settings: dict[str, Any] = dict(json.loads(text))
         except OSError as error:
             raise FormatError(f"{folder}: is no feature store") from error
         except (ValueError, TypeError, RecursionError) as error:
