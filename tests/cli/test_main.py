@@ -82,7 +82,7 @@ def test_predict_does_without_e3nn_pymatgen_and_ase() -> None:
     ("arguments", "message"),
     [
         (("nonsense",), "No such command 'nonsense'"),
-        (("predict",), "Missing argument 'STRUCTURE'"),
+        (("predict",), "Missing option '--property'"),
         (("predict", "nowhere", "--property", "piezo"), "'nowhere' does not exist"),
         (("predict", "--colour"), "No such option"),
         (("predict", "-", "--property", "piezo", "--symprec", "0"), "not in the range"),

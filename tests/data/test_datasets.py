@@ -113,7 +113,7 @@ def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
     """It is not taken for data."""
     path = tmp_path / "prepared.npz"
     path.write_bytes(b"PK nonsense")
-    with pytest.raises(DataError, match="not a prepared data set"):
+    with pytest.raises(DataError, match="not an archive of arrays"):
         datasets.load_prepared(path)
 
 
