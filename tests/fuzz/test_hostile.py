@@ -89,7 +89,6 @@ _BLOCKS = {
     "zeros": b"\0" * (1 << 24),
     "blanks": b" " * (1 << 24),
     "lists": b"[" + b"[]," * (5 << 20),
-    "lines": b"1 1 1\n" * (1 << 21),
 }
 _BOMBS = """
 import json, resource, sys
@@ -111,7 +110,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.parametrize("block", _BLOCKS)
 def test_a_gzip_bomb_takes_neither_memory_nor_time(block: str, tmp_path: Path) -> None:
-    """Four GiB once unpacked, for every reader that unpacks, in a process of 2 GiB."""
+    """Four GiB once unpacked, for every reader that unpacks, in 2 GiB."""
     bomb = _bomb(_BLOCKS[block], 256)
     assert len(bomb) < 1 << 25
     readers = {
@@ -143,13 +142,13 @@ def test_a_gzip_bomb_takes_neither_memory_nor_time(block: str, tmp_path: Path) -
 
 def test_an_outcar_without_an_end_is_read_in_little_memory(tmp_path: Path) -> None:
     """It is read line by line; a line without an end in pieces."""
-    path = tmp_path / "OUTCAR.gz"
-    path.write_bytes(_bomb(b" " * (1 << 24), 32))
+    path = tmp_path / "OUTCAR"
+    path.write_bytes(b" " * (1 << 28))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FormatError, match="holds no piezo tensor"):
         read_tensor(path, property_name="piezo")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 200 << 10  # KiB, of 512 MiB unpacked
+    assert grown < 200 << 10  # KiB, of 256 MiB
 
 
 DEEP = {
