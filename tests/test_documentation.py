@@ -270,3 +270,12 @@ def test_the_recipes_for_extensions_work(
     )
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
+
+
+def test_no_page_names_a_folder_of_one_machine() -> None:
+    """Not even in what a command printed there."""
+    cards = [*ROOT.glob("models/*/CARD.md"), *ROOT.glob("models/response/*/CARD.md")]
+    for page in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *cards):
+        text = page.read_text(encoding="utf-8")
+        found = re.search(r"(?<![\w.~$}])/(?:tmp|home|root|Users)/", text)
+        assert found is None, page

@@ -31,6 +31,8 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
         for model in models:
             as_json_line(model.as_dict())
         return
+    from crystaltensor.inference.models import models_folder
+
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column("model", no_wrap=True)
@@ -47,8 +49,10 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
         console.print(
             f"[dim]  weights {model.sha256[:12]}, trained by {model.version}[/]"
         )
-    folders = sorted({str(Path(model.folder).parent) for model in models})
-    console.print(f"[dim]In {escape(', '.join(folders))}[/]", soft_wrap=True)
+    parents = {Path(model.folder).parent for model in models}
+    own = sorted(str(parent) for parent in parents - {models_folder()})
+    if own:
+        console.print(f"[dim]In {escape(', '.join(own))}[/]", soft_wrap=True)
 
 
 def _figures(model: "ModelSummary") -> list[str]:
