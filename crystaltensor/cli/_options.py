@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
@@ -21,7 +21,19 @@ def _is_readable(name: str) -> bool:
         return False
 
 
-class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer click
+class PathType(click.ParamType):  # type: ignore[type-arg]  # only newer click
+    """A path, which the shell completes."""
+
+    name = "path"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Leave files to the shell."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+class StructureFile(PathType):
     """A file with a crystal, ``FILE#2`` for the third of several, or ``-``."""
 
     name = "file"
@@ -46,12 +58,6 @@ class StructureFile(click.ParamType):  # type: ignore[type-arg]  # only newer cl
         what = "is a folder or leads nowhere" if there else "does not exist"
         raise click.BadParameter(f"{value!r} {what}.", ctx, param)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Leave files to the shell."""
-        return [CompletionItem(incomplete, type="file")]
-
 
 class PropertyName(click.ParamType):  # type: ignore[type-arg]  # only newer click
     """The name of a property; what is no such name is refused where it is used."""
@@ -73,6 +79,13 @@ class PropertyName(click.ParamType):  # type: ignore[type-arg]  # only newer cli
             for name in (*titles, *self.others)
             if name.startswith(incomplete)
         ]
+
+
+def add(command: Command, options: "Sequence[Callable[[Command], Command]]") -> Command:
+    """Give a command several options, in the order of the help."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 STRUCTURE = StructureFile()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crystaltensor.cli import _stream
+from crystaltensor.cli import _options, _stream
 
 if TYPE_CHECKING:
     from crystaltensor.cli._options import Command
@@ -12,12 +12,10 @@ if TYPE_CHECKING:
 
 def options(command: "Command") -> "Command":
     """Add what concerns a potential."""
-    for option in reversed(_options()):
-        command = option(command)
-    return command
+    return _options.add(command, _listed())
 
 
-def _options() -> list[Any]:
+def _listed() -> list[Any]:
     """List the options, in the order of the help."""
     return [
         click.option(

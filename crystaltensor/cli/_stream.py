@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
+from crystaltensor.cli import _options
 from crystaltensor.threads import one_thread_each
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 _SEVERAL = (".db", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
-class Structures(click.ParamType):  # type: ignore[type-arg]  # only newer click
+class Structures(_options.PathType):
     """A file, a folder, a pattern, ``FILE#2`` for the third of several, or ``-``."""
-
-    name = "path"
 
     def convert(
         self,
@@ -46,24 +44,13 @@ class Structures(click.ParamType):  # type: ignore[type-arg]  # only newer click
             return value  # one that fits no file is told so later
         raise click.BadParameter(f"{value!r} does not exist.", ctx, param)
 
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - asked for by click
-        param: click.Parameter,  # noqa: ARG002 - as above
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Leave files to the shell."""
-        return [CompletionItem(incomplete, type="file")]
-
 
 def options(command: "Command") -> "Command":
     """Add what concerns many structures."""
-    for option in reversed(_options()):
-        command = option(command)
-    return command
+    return _options.add(command, _listed())
 
 
-def _options() -> list[Any]:
+def _listed() -> list[Any]:
     """List the options, in the order of the help."""
     return [
         click.option(

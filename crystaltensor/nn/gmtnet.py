@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from crystaltensor.errors import ConfigError
 from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.nn.heads import SiteHead, TensorHead
-from crystaltensor.nn.layers import BondTensors, Convolution
+from crystaltensor.nn.layers import BondTensors, Convolution, perceptron
 from crystaltensor.nn.links import make_link
 from crystaltensor.nn.pairs import cut_into_blocks
 from crystaltensor.settings import check_bounds
@@ -111,12 +111,7 @@ class GMTNet(nn.Module):
         self.config = config
         self.register_buffer("element_features", element_features.clone())
         c, l_max = config.channels, config.l_max
-        self.embed = nn.Sequential(
-            nn.Linear(element_features.shape[1], c),
-            nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(c, c),
-        )
+        self.embed = perceptron(element_features.shape[1], c, c, config.dropout)
         self.bonds = BondTensors(
             l_max, config.cutoff, config.n_radial, config.n_neighbours
         )

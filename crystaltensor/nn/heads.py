@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from crystaltensor.nn.angular import degree_sizes
 from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.nn.layers import perceptron
 from crystaltensor.symmetry.irreps import tensor_irreps
 
 
@@ -77,9 +78,9 @@ class TensorHead(nn.Module):
         self.sizes = degree_sizes(l_max)
         self.norm = nn.LayerNorm(c)
         self.pool = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)
-        self.atom_gates = _perceptron(c, c, p * len(self.kinds), dropout)
+        self.atom_gates = perceptron(c, c, p * len(self.kinds), dropout)
         n_weights = p * len(self.mixer.parts)
-        self.crystal_weights = _perceptron(c + 1, c, n_weights, dropout)
+        self.crystal_weights = perceptron(c + 1, c, n_weights, dropout)
 
     def forward(
         self, scalars: Tensor, natural: Tensor, pseudo: Tensor, batch: GraphBatch
@@ -129,7 +130,7 @@ class SiteHead(nn.Module):
         self.norm = nn.LayerNorm(c)
         self.select = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)
         n_weights = p * len(self.mixer.parts)
-        self.atom_weights = _perceptron(c, c, n_weights, dropout)
+        self.atom_weights = perceptron(c, c, n_weights, dropout)
 
     def forward(
         self, scalars: Tensor, natural: Tensor, pseudo: Tensor, batch: GraphBatch
@@ -156,13 +157,3 @@ def crystal_mean(features: Tensor, batch: GraphBatch) -> Tensor:
     counts = torch.bincount(batch.crystal, minlength=batch.n_crystals)
     mean: Tensor = total / counts.view(-1, *[1] * (features.ndim - 1))
     return mean.to(features.dtype)
-
-
-def _perceptron(n_in: int, hidden: int, n_out: int, dropout: float) -> nn.Sequential:
-    """Make a network with one hidden layer."""
-    return nn.Sequential(
-        nn.Linear(n_in, hidden),
-        nn.SiLU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, n_out),
-    )

@@ -61,6 +61,29 @@ def bounded(features: Tensor) -> Tensor:
     return features * torch.rsqrt(1 + squares)
 
 
+def perceptron(n_in: int, hidden: int, n_out: int, dropout: float) -> nn.Sequential:
+    """Make a network with one hidden layer.
+
+    Parameters
+    ----------
+    n_in, hidden, n_out : int
+        Widths.
+    dropout : float
+        Share of the hidden numbers that are left out in each training step.
+
+    Returns
+    -------
+    Sequential
+        Its layers are 0 and 3.
+    """
+    return nn.Sequential(
+        nn.Linear(n_in, hidden),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, n_out),
+    )
+
+
 class Convolution(nn.Module):
     """Gather from the neighbours, couple what was gathered, update the atoms.
 

@@ -23,7 +23,7 @@ from crystaltensor.nn.angular import DegreeLinear, degree_sizes
 from crystaltensor.nn.batch import GraphBatch, Neighbourhood
 from crystaltensor.nn.composition import CompositionReference
 from crystaltensor.nn.heads import crystal_mean
-from crystaltensor.nn.layers import BondTensors
+from crystaltensor.nn.layers import BondTensors, perceptron
 from crystaltensor.nn.pairs import sources
 from crystaltensor.nn.potentials import (
     PUBLISHED,
@@ -133,12 +133,7 @@ class PotNet(nn.Module):
         self.config = config
         self.register_buffer("element_features", element_features.clone())
         c = config.channels
-        self.embed = nn.Sequential(
-            nn.Linear(element_features.shape[1], c),
-            nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(c, c),
-        )
+        self.embed = perceptron(element_features.shape[1], c, c, config.dropout)
         self.bonds = BondTensors(
             config.l_max, config.cutoff, config.n_radial, config.n_neighbours
         )
@@ -148,9 +143,9 @@ class PotNet(nn.Module):
             PotentialConvolution(config, n_sums) for _ in range(config.n_layers)
         )
         self.norm = nn.LayerNorm(c)
-        self.of_atoms = _perceptron(c, c, 1, config.dropout)
+        self.of_atoms = perceptron(c, c, 1, config.dropout)
         self.pool = nn.Linear(c, c)
-        self.of_crystal = _perceptron(c + 1, c, 1, config.dropout)
+        self.of_crystal = perceptron(c + 1, c, 1, config.dropout)
         self.reference = CompositionReference(len(element_features))
 
     def calibrate(self, labels: Tensor, compositions: Tensor) -> None:
@@ -214,12 +209,7 @@ class PotentialConvolution(nn.Module):
         n_potential = n_sums * config.n_charges
         n_in = c * (2 + len(self.sizes)) + 2 * n_potential
         self.bounded = nn.LayerNorm(n_in - c)
-        self.update = nn.Sequential(
-            nn.Linear(n_in, 2 * c),
-            nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(2 * c, c),
-        )
+        self.update = perceptron(n_in, 2 * c, c, config.dropout)
 
     def forward(
         self,
@@ -261,13 +251,3 @@ def _sums(config: PotNetConfig) -> CompleteSums | PublishedScalar | None:
     if config.single:
         return PublishedScalar()
     return CompleteSums(config.potentials) if config.potentials else None
-
-
-def _perceptron(n_in: int, hidden: int, n_out: int, dropout: float) -> nn.Sequential:
-    """Make a network with one hidden layer."""
-    return nn.Sequential(
-        nn.Linear(n_in, hidden),
-        nn.SiLU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, n_out),
-    )
