@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.data.scales import from_learnt
+from crystaltensor.training.metrics import mean_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,12 +77,10 @@ def measure_scalars(
     plain = np.abs(from_learnt(predicted, row) - values)
     sizes = np.abs(values)
     relative = np.divide(plain, sizes, out=np.full_like(plain, np.inf), where=sizes > 0)
-    drawn = np.random.default_rng(0).integers(len(errors), size=(2000, len(errors)))
-    low, high = np.percentile(errors[drawn].mean(axis=1), [2.5, 97.5])
     return ScalarMetrics(
         n=len(errors),
         fnorm=float(errors.mean()),
-        fnorm_interval=(float(low), float(high)),
+        fnorm_interval=mean_interval(errors),
         zero_fnorm=float(np.abs(label - mean).mean()),
         ewt_25=float(100 * (relative < 0.25).mean()),
         ewt_10=float(100 * (relative < 0.10).mean()),

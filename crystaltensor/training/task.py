@@ -244,6 +244,17 @@ def predict_tensors(
     return torch.cat(found).numpy()
 
 
+def predict_splits(
+    network: nn.Module, data: "PreparedData", *, device: str = "cpu"
+) -> "dict[str, NDArray[np.float64]]":
+    """Predict the validation and the test crystals, as far as there are any."""
+    return {
+        split: predict_tensors(network, data, part, device=device)
+        for split in ("val", "test")
+        if len(part := data.part(split))
+    }
+
+
 def label_rows(
     data: "PreparedData", chosen: "Sequence[int] | NDArray[np.int64]"
 ) -> "NDArray[np.int64]":

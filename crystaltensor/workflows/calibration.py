@@ -106,21 +106,14 @@ def calibrate_model(folder: Path, *, base: Path, device: str = "cpu") -> dict[st
         load_network,
         update_record,
     )
-    from crystaltensor.training.loop import predict_tensors
+    from crystaltensor.training.task import predict_splits
     from crystaltensor.workflows.preparation import prepare_data
 
     model = describe_model(folder)
     networks = load_network(model).to(device)
     with tempfile.TemporaryDirectory() as scratch:
         data, _ = prepare_data(model.config, Path(scratch), base=base)
-    predicted = [
-        {
-            split: predict_tensors(network, data, data.part(split), device=device)
-            for split in ("val", "test")
-            if len(data.part(split))
-        }
-        for network in networks
-    ]
+    predicted = [predict_splits(network, data, device=device) for network in networks]
     calibrated, domain = calibrate_ensemble(data, model.row, predicted)
     record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     record |= calibrated

@@ -233,12 +233,14 @@ def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
 
     from crystaltensor.inference.models import save_model
     from crystaltensor.properties import find_property
+    from crystaltensor.training.task import predict_splits
     from crystaltensor.workflows.calibration import calibrate_ensemble
 
     data, row = runs[0].data, find_property(config.property)
     networks = [run.best_network() for run in runs]
     predicted = [
-        _predict(run, network) for run, network in zip(runs, networks, strict=True)
+        predict_splits(network, data, device=run.device)
+        for run, network in zip(runs, networks, strict=True)
     ]
     elements = {int(z) for i in data.part("train") for z in data.graphs[i].numbers}
     calibrated, domain = calibrate_ensemble(data, row, predicted)
@@ -281,18 +283,6 @@ def _draw(run: "Task") -> None:
     unit = find_property(run.config.property).learnt_unit
     with contextlib.suppress(ModuleNotFoundError):
         draw_curves(run.folder / METRICS, run.folder / "curves.png", unit=unit)
-
-
-def _predict(run: "Task", network: Any) -> "dict[str, NDArray[np.float64]]":  # noqa: ANN401
-    """Predict the validation and the test crystals."""
-    from crystaltensor.training.loop import predict_tensors
-
-    parts = {split: run.data.part(split) for split in ("val", "test")}
-    return {
-        split: predict_tensors(network, run.data, part, device=run.device)
-        for split, part in parts.items()
-        if len(part)
-    }
 
 
 def _mean(
