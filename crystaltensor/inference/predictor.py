@@ -75,6 +75,31 @@ class Predictor:
         self.needs = needs_of(model)
         (self.around,) = self.needs.neighbourhoods
 
+    @classmethod
+    def of(cls, model: TrainedModel, *, device: str = "auto") -> "Predictor":
+        """Load the networks of a model that is described already.
+
+        Parameters
+        ----------
+        model : TrainedModel
+            From `describe_model`.
+        device : str
+            ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+        Returns
+        -------
+        Predictor
+            Ready to predict.
+
+        Raises
+        ------
+        ModelError
+            If the weights are damaged.
+        ResourceError
+            If the device is not there.
+        """
+        return cls(model, load_network(model), device=choose_device(device))
+
     def predict(
         self,
         structure: object,
@@ -304,5 +329,4 @@ def load(model: str | os.PathLike[str], *, device: str = "auto") -> Predictor:
     ResourceError
         If the device is not there.
     """
-    described = describe_model(find_model(model))
-    return Predictor(described, load_network(described), device=choose_device(device))
+    return Predictor.of(describe_model(find_model(model)), device=device)

@@ -16,6 +16,7 @@ from crystaltensor.properties import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crystaltensor.inference.models import TrainedModel
     from crystaltensor.inference.prediction import Prediction
     from crystaltensor.inference.predictor import Predictor
 
@@ -70,9 +71,7 @@ def predict(
     ConfigError
         If a property is unknown, or the model predicts another one.
     """
-    rows = wanted(properties)
-    if model is not None and len(rows) > 1:
-        raise ConfigError("a model of your own predicts one property; name just that")
+    rows = wanted(properties, model=model)
     # Read before torch is imported: a bad file is then reported at once.
     from crystaltensor.crystals.io import read_single
 
@@ -80,15 +79,11 @@ def predict(
 
     from crystaltensor.inference.inputs import Needs
     from crystaltensor.inference.metals import INSULATORS_ONLY, gap_signs
-    from crystaltensor.inference.predictor import load
+    from crystaltensor.inference.predictor import Predictor
     from crystaltensor.symmetry.operations import find_symmetry
 
-    predictors = [load(model or row.name, device=device) for row in rows]
-    for row, predictor in zip(rows, predictors, strict=True):
-        if predictor.model.row != row:
-            raise ConfigError(
-                f"the model in {model} predicts {predictor.model.row.name}, not {row.name}"
-            )
+    models = describe_models(rows, model=model)
+    predictors = [Predictor.of(each, device=device) for each in models]
     second = _moduli_models(rows, predictors, device)
     try:
         needs = Needs.union(each.needs for each in (*predictors, *second.values()))
@@ -135,8 +130,28 @@ def _moduli_models(
     }
 
 
-def wanted(properties: "Sequence[str]") -> list[TensorProperty]:
-    """Look up the properties, each once, in the order given."""
+def wanted(
+    properties: "Sequence[str]", *, model: str | None = None
+) -> list[TensorProperty]:
+    """Look up the properties, each once, in the order given.
+
+    Parameters
+    ----------
+    properties : sequence of str
+        Names or aliases, or ``"all"``.
+    model : str, optional
+        Folder of a model, which predicts one property.
+
+    Returns
+    -------
+    list of TensorProperty
+        What is predicted.
+
+    Raises
+    ------
+    ConfigError
+        If a property is unknown, or there are several for one model.
+    """
     from crystaltensor.inference.models import installed_models
 
     installed = installed_models()
@@ -146,4 +161,42 @@ def wanted(properties: "Sequence[str]") -> list[TensorProperty]:
         for given in properties
         for name in (names if given == ALL else [given])
     ]
-    return list(dict.fromkeys(rows))
+    found = list(dict.fromkeys(rows))
+    if model is not None and len(found) > 1:
+        raise ConfigError("a model of your own predicts one property; name just that")
+    return found
+
+
+def describe_models(
+    rows: "Sequence[TensorProperty]", *, model: str | None = None
+) -> "list[TrainedModel]":
+    """Describe the models for properties; needs no networks.
+
+    Parameters
+    ----------
+    rows : sequence of TensorProperty
+        From `wanted`.
+    model : str, optional
+        Folder of a model; those of the package if left out.
+
+    Returns
+    -------
+    list of TrainedModel
+        One for each property.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is damaged.
+    ConfigError
+        If the model predicts another property.
+    """
+    from crystaltensor.inference.models import describe_model, find_model
+
+    models = [describe_model(find_model(model or row.name)) for row in rows]
+    for row, found in zip(rows, models, strict=True):
+        if found.row != row:
+            raise ConfigError(
+                f"the model in {model} predicts {found.row.name}, not {row.name}"
+            )
+    return models

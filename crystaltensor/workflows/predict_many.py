@@ -18,7 +18,7 @@ from crystaltensor.workflows.blocks import Block, Treated, Treatment, in_blocks
 from crystaltensor.workflows.engines import Engine, Processes, ThisProcess, n_cores
 from crystaltensor.workflows.journal import Counts, Journal, opened_journal
 from crystaltensor.workflows.output_formats import OutputFormat, output_format
-from crystaltensor.workflows.predict import wanted
+from crystaltensor.workflows.predict import describe_models, wanted
 from crystaltensor.workflows.sharding import Shard
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ class PredictWork:
         """Load the networks."""
         import torch
 
-        from crystaltensor.inference.predictor import load
+        from crystaltensor.inference.predictor import Predictor
 
         torch.set_num_threads(1)
-        return [load(folder, device=self.device) for folder in self.folders]
+        return [Predictor.of(model, device=self.device) for model in self.models]
 
     @cached_property
     def batch_size(self) -> int:
@@ -292,21 +292,13 @@ def make_work(settings: Settings) -> tuple[PredictWork, "list[TensorProperty]"]:
     ModelError
         If there is no such model.
     """
-    from crystaltensor.inference.models import find_model
     from crystaltensor.nn.devices import choose_device
 
-    rows = wanted(settings.properties)
-    if settings.model is not None and len(rows) > 1:
-        raise ConfigError("a model of your own predicts one property; name just that")
-    folders = tuple(str(find_model(settings.model or row.name)) for row in rows)
+    rows = wanted(settings.properties, model=settings.model)
+    models = describe_models(rows, model=settings.model)
+    folders = tuple(str(model.folder) for model in models)
     device = choose_device(settings.device)
-    work = PredictWork(folders, settings.symprec, settings.frame, device)
-    for row, model in zip(rows, work.models, strict=True):
-        if model.row != row:
-            raise ConfigError(
-                f"the model in {settings.model} predicts {model.row.name}, not {row.name}"
-            )
-    return work, rows
+    return PredictWork(folders, settings.symprec, settings.frame, device), rows
 
 
 def own_files(output: str) -> Callable[[str], bool]:
