@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TYPICAL_VOLUME = 20.0
+"""Of an atom, in Å³: networks see densities in units of its inverse."""
+
 
 @dataclass(frozen=True)
 class Neighbourhood:

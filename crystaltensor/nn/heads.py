@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from crystaltensor.nn.angular import degree_sizes
-from crystaltensor.nn.batch import GraphBatch
+from crystaltensor.nn.batch import TYPICAL_VOLUME, GraphBatch
 from crystaltensor.nn.layers import perceptron
 from crystaltensor.symmetry.irreps import tensor_irreps
 
@@ -95,7 +95,7 @@ class TensorHead(nn.Module):
             mean = crystal_mean(atoms.transpose(0, 1), batch)  # (n_crystals, 2l + 1, p)
             pooled[degree, is_pseudo] = batch.projectors[degree, is_pseudo] @ mean
         summary = crystal_mean(scalars, batch)
-        density = torch.log(batch.density * 20).unsqueeze(1)  # 0 at 20 Å³ an atom
+        density = torch.log(batch.density * TYPICAL_VOLUME).unsqueeze(1)
         weights = self.crystal_weights(torch.cat([summary, density], dim=1))
         tensors: Tensor = self.mixer(pooled, weights)
         return tensors

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from crystaltensor.lattice.kernels import as_number
 from crystaltensor.lattice.potentials import parse_potential
 from crystaltensor.lattice.sums import lattice_sums
+from crystaltensor.nn.batch import TYPICAL_VOLUME
 
 if TYPE_CHECKING:
     from crystaltensor.lattice.potentials import Potential
@@ -18,9 +19,6 @@ PUBLISHED = ("coulomb", "london", "pauli:3")
 
 PUBLISHED_WEIGHTS = (-0.801, -0.074, 0.145)
 """By which it adds their sums up to one number for each pair."""
-
-TYPICAL_VOLUME = 20.0
-"""Of an atom, in Å³."""
 
 
 class CompleteSums(nn.Module):

@@ -20,14 +20,13 @@ from torch import Tensor, nn
 from crystaltensor.errors import ConfigError
 from crystaltensor.lattice.potentials import parse_potential
 from crystaltensor.nn.angular import DegreeLinear, degree_sizes
-from crystaltensor.nn.batch import GraphBatch, Neighbourhood
+from crystaltensor.nn.batch import TYPICAL_VOLUME, GraphBatch, Neighbourhood
 from crystaltensor.nn.composition import CompositionReference
 from crystaltensor.nn.heads import crystal_mean
 from crystaltensor.nn.layers import BondTensors, perceptron
 from crystaltensor.nn.pairs import sources
 from crystaltensor.nn.potentials import (
     PUBLISHED,
-    TYPICAL_VOLUME,
     CompleteSums,
     PublishedScalar,
 )
