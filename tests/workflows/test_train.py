@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from crystaltensor.cli.main import main
-from crystaltensor.data.datasets import TABLES
+from crystaltensor.crystals.io import read_crystal
 from crystaltensor.inference.models import describe_model
 from crystaltensor.inference.predictor import load
 
+ALN = Path(__file__).parents[2] / "docs" / "examples" / "POSCAR.AlN"
 CONFIG = """
 property = "piezo"
 data = ["few.jsonl"]
@@ -77,10 +78,7 @@ def test_a_run_makes_a_model_that_predicts(
     with (out / "dropped.csv").open(newline="") as file:
         assert all(row["reason"] for row in csv.DictReader(file))
     predictor = load(out, device="cpu")
-    crystal = str(TABLES.parents[2] / "docs" / "examples" / "POSCAR.AlN")
-    from crystaltensor import read_crystal
-
-    assert predictor.predict(read_crystal(crystal)).tensor.any()
+    assert predictor.predict(read_crystal(str(ALN))).tensor.any()
 
 
 def test_an_ensemble_is_trained_member_by_member(

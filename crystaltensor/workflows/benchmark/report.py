@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from crystaltensor.workflows.benchmark.timing import Timing
+
 SCHEMA = 1
 """Version of the JSON form of a report."""
 
@@ -94,6 +96,11 @@ class Figure:
     unit: str = ""
     floor: float = 0.0
     ratio: float | None = None
+
+    @classmethod
+    def of_time(cls, name: str, timing: "Timing") -> "Figure":
+        """Make one of a time."""
+        return cls(name, "time", timing.seconds, "s", ratio=timing.ratio)
 
 
 @dataclass(frozen=True)

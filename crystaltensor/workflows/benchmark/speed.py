@@ -242,13 +242,7 @@ def _stage_tables(profiles: list[_Profile], crystals: "list[Crystal]") -> list[T
 def _stage_figures(profiles: list[_Profile]) -> list[Figure]:
     """List the times that a later run is compared with."""
     return [
-        Figure(
-            f"{each.name} {stage}, {name}",
-            "time",
-            timing.seconds,
-            "s",
-            ratio=timing.ratio,
-        )
+        Figure.of_time(f"{each.name} {stage}, {name}", timing)
         for each in profiles
         for name, stages in (("one by one", each.alone), ("at once", each.batch))
         for stage, timing in stages.items()

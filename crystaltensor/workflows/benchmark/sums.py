@@ -327,13 +327,7 @@ def _peer_table(timed: list[_Timed]) -> Table:
 def _time_figures(timed: list[_Timed]) -> list[Figure]:
     """List the times that a later run is compared with."""
     return [
-        Figure(
-            f"{each.n_atoms} atoms, {what}",
-            "time",
-            timing.seconds,
-            "s",
-            ratio=timing.ratio,
-        )
+        Figure.of_time(f"{each.n_atoms} atoms, {what}", timing)
         for each in timed
         for what, timing in (("one", each.alone), ("in a batch", each.batch))
     ]
