@@ -14,8 +14,8 @@ from crystaltensor.symmetry.derived import (
     stability,
     strain_voigt,
 )
+from crystaltensor.symmetry.direction_search import Extreme
 from crystaltensor.symmetry.directions import (
-    Extreme,
     elastic_extremes,
     longitudinal_extreme,
     longitudinal_extremes,
