@@ -132,11 +132,10 @@ def _uncertainty(console: Console, found: "Prediction") -> None:
     if told is not None:
         widths = told.half_widths
         console.print(
-            f"[dim]± holds 68 % of the errors, {widths['90']:.2g} times as much holds 90 % "
-            f"and {widths['95']:.2g} times 95 %; larger errors were expected of "
-            f"{100 - told.percentile:.0f} % of the {told.calibration.n} crystals it was "
-            "calibrated on[/]",
-            soft_wrap=True,
+            f"[dim]± holds 68 % of the errors, {widths['90']:.2g} times it 90 %, "
+            f"{widths['95']:.2g} times it 95 %. Larger errors were expected of "
+            f"{100 - told.percentile:.0f} % of the {told.calibration.n} calibration "
+            "crystals.[/]"
         )
     if found.neighbours:
         console.print(_neighbours_table(found))
