@@ -164,7 +164,7 @@ BAND_GAP = TensorProperty(
     label="band_gap_eV",
     lower_bound=0.0,
     caution="the model has seen semiconductors and insulators only, and does not tell a "
-    "metal; PBE gaps are too small by about a third",
+    "metal; it learnt from PBE, whose gaps are too small",
 )
 
 TENSORS = (DIELECTRIC, DIELECTRIC_TOTAL, PIEZO, ELASTIC, BORN_CHARGES)

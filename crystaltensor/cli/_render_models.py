@@ -20,7 +20,7 @@ COLUMNS = ("train", "test", "error", "zero", "≤ 25 %", "nets", "MB")
 LEGEND = (
     "train, test: how many; error: mean on the test set, of a tensor its Frobenius norm; "
     "zero: the same if zero is predicted, or for a scalar the mean of the training "
-    "crystals; ≤ 25 %: share of the test set with a smaller relative error; nets: "
+    "crystals; ≤ 25 %: percent of the test set with a smaller relative error; nets: "
     "networks in the ensemble"
 )
 
@@ -34,7 +34,7 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
     from crystaltensor.inference.models import models_folder
 
     console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     for column in COLUMNS:
@@ -44,7 +44,7 @@ def listed(models: "Sequence[ModelSummary]", *, as_json: bool) -> None:
     console.print(table)
     console.print(f"[dim]{LEGEND}[/]\n")
     for model in models:
-        data = escape(", ".join(model.data))
+        data = escape(", ".join(name.split(".")[0] for name in model.data))
         console.print(f"[bold]{escape(model.name)}[/]  {model.title}, from {data}")
         console.print(
             f"[dim]  weights {model.sha256[:12]}, trained by {model.version}[/]"
@@ -65,7 +65,7 @@ def _figures(model: "ModelSummary") -> list[str]:
         str(test.get("n", "–")),
         "–" if model.error is None else number(model.error),
         "–" if zero is None else number(zero),
-        "–" if within is None else f"{within:.0f} %",
+        "–" if within is None else f"{within:.0f}",
         str(model.members),
         f"{model.n_bytes / 1e6:.1f}",
     ]
