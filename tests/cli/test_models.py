@@ -22,12 +22,12 @@ def test_every_installed_model_is_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the figures of its record."""
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = run(capsys)
     assert code == 0
     for name in installed_models():
         record = json.loads((models_folder() / name / "record.json").read_text())
-        (row,) = [line for line in out.splitlines() if line.startswith(f"  {name} ")]
+        (row,) = [line for line in out.splitlines() if line.startswith(f" {name} ")]
         assert f" {record['metrics']['test']['n']} " in row
         assert f" {record['counts']['train']} " in row
 
@@ -60,7 +60,7 @@ def test_a_model_of_ones_own_stands_beside_it(
     (mine / "record.json").write_text(json.dumps(record))
     code, out, _ = run(capsys, str(mine), "piezo")
     assert code == 0
-    assert f"  {mine} " in out
+    assert f" {mine} " in out
     assert out.index(f"  {mine} ") < out.index("  piezo ")
 
 
