@@ -61,7 +61,7 @@ def test_a_model_of_ones_own_stands_beside_it(
     code, out, _ = run(capsys, str(mine), "piezo")
     assert code == 0
     assert f" {mine} " in out
-    assert out.index(f"  {mine} ") < out.index("  piezo ")
+    assert out.index(f" {mine} ") < out.index("\n piezo ")
 
 
 def test_a_model_that_is_not_there_is_named(
