@@ -18,6 +18,7 @@ from crystaltensor.data.rows import Dropped, LabelledCrystal
 from crystaltensor.data.scales import to_learn
 from crystaltensor.errors import DataError, SymmetryError
 from crystaltensor.symmetry.irreps import irrep_projectors
+from crystaltensor.symmetry.normalizer import indistinguishable
 from crystaltensor.symmetry.sites import site_projectors
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class PreparedData:
         `site_projectors`.
     key : str
         Hash of the data and the settings it was prepared with.
+    alternatives : ndarray, shape (n, n_alternatives, 3, ..., 3), or None
+        What each label may be as well, from `indistinguishable`: itself first, and
+        again where others have more. None where labels are what they say.
     """
 
     names: list[str]
@@ -70,6 +74,7 @@ class PreparedData:
     n_primitive: "NDArray[np.int64]"
     sites: "NDArray[np.float32] | None"
     key: str
+    alternatives: "NDArray[np.float64] | None" = None
 
     def part(self, split: str) -> "NDArray[np.int64]":
         """Return the indices of the crystals of one split."""
@@ -95,6 +100,7 @@ def prepare(
     symprec: "Sequence[float]",
     max_residual: float,
     key: str,
+    up_to_axes: bool = False,
 ) -> tuple[PreparedData, list[Dropped]]:
     """Find the symmetry and the neighbours of every crystal, and project the labels.
 
@@ -115,6 +121,8 @@ def prepare(
         dropped, those of the test split excepted.
     key : str
         Kept with the result, see `cache_key`.
+    up_to_axes : bool
+        Whether the labels are known up to what standardised axes leave open.
 
     Returns
     -------
@@ -164,8 +172,23 @@ def prepare(
         ),
         sites=_sites(symmetries, row) if row.per_atom else None,
         key=key,
+        alternatives=_alternatives(tensors, symmetries) if up_to_axes else None,
     )
     return data, dropped
+
+
+def _alternatives(
+    tensors: "Sequence[NDArray[np.float64]]", symmetries: "Sequence[Symmetry | None]"
+) -> "NDArray[np.float64]":
+    """List what labels may be; as many for each as the one with the most has."""
+    found = [
+        tensor[None] if symmetry is None else indistinguishable(tensor, symmetry)
+        for tensor, symmetry in zip(tensors, symmetries, strict=True)
+    ]
+    most = max(len(each) for each in found)
+    return np.stack(
+        [np.concatenate([each, *[each[:1]] * (most - len(each))]) for each in found]
+    )
 
 
 def _sites(
@@ -295,8 +318,9 @@ def save_prepared(data: PreparedData, path: Path) -> None:
     if graphs[0].sums is not None:
         flat = [graph.sums.ravel() for graph in graphs if graph.sums is not None]
         arrays["sums"] = np.concatenate(flat)
-    if data.sites is not None:
-        arrays["sites"] = data.sites
+    for name in ("sites", "alternatives"):
+        if getattr(data, name) is not None:
+            arrays[name] = getattr(data, name)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
@@ -370,6 +394,7 @@ def _unpack(arrays: "dict[str, NDArray[Any]]") -> PreparedData:
         n_primitive=arrays["n_primitive"],
         sites=arrays.get("sites"),
         key=str(arrays["key"]),
+        alternatives=arrays.get("alternatives"),
     )
 
 

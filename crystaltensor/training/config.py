@@ -54,6 +54,11 @@ class TrainingConfig:
     label_frame
         Axes that the labels are in: "file", those of their structures; "standard",
         "ieee", "c-along-z" or "a-along-x" are turned into them.
+    up_to_axes
+        Whether the labels were in standardised axes once and nobody knows which of
+        those that the space group cannot tell apart: a polar axis may have pointed up
+        or down, a rhombohedral cell may have been obverse or reverse. Loss and
+        validation error then take the nearest of what a label may be.
     split
         Where the splits are from: "file", "group" to draw them by reduced formula and
         space group, or "auto" to draw those that the file does not have.
@@ -110,6 +115,12 @@ class TrainingConfig:
         `weight`; the rest is as it is here.
     weight
         Of the property's loss where several are learnt together.
+    moduli
+        Data sets of crystals with a bulk modulus, a shear modulus or both: C is learnt
+        from them too, through Hill's means of the predicted tensor. Crystals that `data`
+        have too, or that their own table has in val or test, are left out.
+    moduli_weight
+        Of their loss, relative to that of a crystal with all of C.
     mixed_precision
         Whether a GPU computes the network in bfloat16; the loss stays in float32.
     threads
@@ -123,6 +134,7 @@ class TrainingConfig:
     structures: str = ""
     voigt_order: str = "auto"
     label_frame: str = "file"
+    up_to_axes: bool = False
     split: str = "auto"
     split_seed: int = 0
     split_fractions: tuple[float, ...] = (0.8, 0.1, 0.1)
@@ -147,6 +159,8 @@ class TrainingConfig:
     loss_softness: float = 1.0
     together: tuple[str, ...] = ()
     weight: float = 1.0
+    moduli: tuple[str, ...] = ()
+    moduli_weight: float = 1.0
     mixed_precision: bool = False
     threads: int = 2
 
@@ -159,6 +173,7 @@ class TrainingConfig:
             "loss_floor",
             "loss_softness",
             "weight",
+            "moduli_weight",
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")
@@ -271,11 +286,12 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         ("split_fractions", (int, float), "numbers"),
         ("drop", str, "strings"),
         ("together", str, "strings"),
+        ("moduli", str, "strings"),
     ):
         if name in given:
             listed = given[name]
             right = isinstance(listed, list | tuple)
-            right = right and (listed or name in {"drop", "together"})
+            right = right and (listed or name in {"drop", "together", "moduli"})
             if not right or not all(_is_one(each, kinds) for each in listed):
                 raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)

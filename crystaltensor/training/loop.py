@@ -54,7 +54,7 @@ class Run(Task):
 
     Parameters
     ----------
-    network, data, config, folder, device
+    network, data, config, folder, device, moduli
         Of the first task; the checkpoint goes into the same folder, and the settings of
         the optimiser are its own.
     others : sequence of Task
@@ -76,9 +76,10 @@ class Run(Task):
         folder: Path,
         *,
         device: str = "cpu",
+        moduli: "PreparedData | None" = None,
         others: "Sequence[Task]" = (),
     ) -> None:
-        super().__init__(network, data, config, folder, device=device)
+        super().__init__(network, data, config, folder, device=device, moduli=moduli)
         self.tasks: list[Task] = [self, *others]
         self.step = 0
         # Sharing makes the same parameter turn up in several networks.
@@ -88,7 +89,12 @@ class Run(Task):
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.pool = join_data([task.data for task in self.tasks])
+        self.syllabus = [
+            (place, lesson)
+            for place, task in enumerate(self.tasks)
+            for lesson in task.lessons
+        ]
+        self.pool = join_data([lesson.data for _, lesson in self.syllabus])
         self.n_steps = math.ceil(len(self.pool.part("train")) / config.batch_size)
         self.board = _tensorboard(folder) if distributed.is_first() else None
         if (folder / CHECKPOINT).is_file():
@@ -143,20 +149,20 @@ class Run(Task):
     def _loss(self, mine: "NDArray[np.int64]", chosen: "NDArray[np.int64]") -> "Tensor":
         """Return what some crystals of a batch add to its loss.
 
-        Each task counts by its weight and by the share of crystals that have its label.
+        Each lesson counts by its weight and by the share of crystals that have its label.
         """
         batch = collate([self.pool.graphs[i] for i in mine], device=self.device)
+        predicted = self._predict(batch)
         parts = []
-        for task, rows, predicted in zip(
-            self.tasks, self.pool.rows, self._predict(batch), strict=True
-        ):
+        for (place, lesson), rows in zip(self.syllabus, self.pool.rows, strict=True):
             here = rows[mine] >= 0
             if not here.any():
                 continue
             asked = rows[chosen][rows[chosen] >= 0]
-            weight = task.config.weight * len(asked) / len(chosen)
-            losses = task.losses(_of_crystals(predicted, here, batch), rows[mine][here])
-            parts.append(weight * losses.sum() / len(label_rows(task.data, asked)))
+            weight = lesson.weight * len(asked) / len(chosen)
+            tensors = _of_crystals(predicted[place], here, batch)
+            losses = lesson.losses(tensors, rows[mine][here])
+            parts.append(weight * losses.sum() / len(label_rows(lesson.data, asked)))
         return torch.stack(parts).sum()
 
     def _predict(self, batch: "GraphBatch") -> "list[Tensor]":
@@ -187,7 +193,7 @@ class Run(Task):
             "step": self.step,
             "progress": [task.progress() for task in self.tasks],
             "settings": [to_toml(task.config) for task in self.tasks],
-            "data": [task.data.key for task in self.tasks],
+            "data": [lesson.data.key for _, lesson in self.syllabus],
         }
         states = {
             f"{index}.{name}": state
@@ -213,7 +219,10 @@ class Run(Task):
         ]
         for what, same in (
             ("settings", before == [task.config for task in self.tasks]),
-            ("data", record["data"] == [task.data.key for task in self.tasks]),
+            (
+                "data",
+                record["data"] == [lesson.data.key for _, lesson in self.syllabus],
+            ),
         ):
             if not same:
                 raise ConfigError(

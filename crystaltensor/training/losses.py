@@ -25,6 +25,31 @@ def frobenius_errors(predicted: Tensor, label: Tensor, sign_known: Tensor) -> Te
     return (squares + 1e-12).sqrt()
 
 
+def nearest_errors(
+    predicted: Tensor, alternatives: Tensor, sign_known: Tensor
+) -> Tensor:
+    """Distance of each tensor to the nearest of what its label may be.
+
+    Parameters
+    ----------
+    predicted : Tensor, shape (n, 3, ..., 3)
+        In the unit of the labels.
+    alternatives : Tensor, shape (n, n_alternatives, 3, ..., 3)
+        Of each label.
+    sign_known : Tensor of bool, shape (n,)
+        As in `frobenius_errors`.
+
+    Returns
+    -------
+    Tensor, shape (n,)
+        Frobenius norms in the same unit.
+    """
+    errors = [
+        frobenius_errors(predicted, one, sign_known) for one in alternatives.unbind(1)
+    ]
+    return torch.stack(errors).amin(dim=0)
+
+
 def relative_huber(
     errors: Tensor, label: Tensor, *, floor: float, softness: float
 ) -> Tensor:

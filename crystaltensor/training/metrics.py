@@ -111,6 +111,33 @@ def tensor_errors(
     return TensorErrors(errors, norms, relative, cosines, absolute)
 
 
+def nearest_labels(
+    predicted: "Array", alternatives: "Array", *, up_to_sign: "NDArray[np.bool_]"
+) -> "Array":
+    """Choose among what labels may be.
+
+    Parameters
+    ----------
+    predicted : ndarray, shape (n, ...)
+        In the unit and frame of the labels.
+    alternatives : ndarray, shape (n, n_alternatives, ...)
+        Of each label.
+    up_to_sign : ndarray of bool, shape (n,)
+        Where the negatives of those are possible too.
+
+    Returns
+    -------
+    ndarray, shape (n, ...)
+        For each prediction the nearest one, with the sign that it has here.
+    """
+    errors = [
+        tensor_errors(predicted, one, up_to_sign=up_to_sign).errors
+        for one in np.moveaxis(alternatives, 1, 0)
+    ]
+    chosen: Array = alternatives[np.arange(len(predicted)), np.argmin(errors, axis=0)]
+    return chosen
+
+
 def mean_interval(errors: "Array") -> tuple[float, float]:
     """Give the 95 % bootstrap interval of a mean, from 2,000 draws with a fixed seed."""
     drawn = np.random.default_rng(0).integers(len(errors), size=(2000, len(errors)))

@@ -13,12 +13,13 @@ from torch import nn
 
 from crystaltensor.data.graphs import collate
 from crystaltensor.properties import find_property
-from crystaltensor.training.losses import frobenius_errors, relative_huber
-from crystaltensor.training.metrics import TensorMetrics, measure
+from crystaltensor.training.losses import nearest_errors, relative_huber
+from crystaltensor.training.metrics import TensorMetrics, measure, nearest_labels
+from crystaltensor.training.moduli import ModuliLabels
 from crystaltensor.training.scalar_metrics import ScalarMetrics, measure_scalars
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -41,8 +42,8 @@ class EpochReport:
         Mean over the steps.
     val_fnorm, val_zero : float
         Mean Frobenius error of the averaged weights on the validation crystals, up to
-        the sign where it is a convention, and that of the zero tensor; in the unit of
-        the property.
+        what the labels leave open, such as a sign, and that of the zero tensor; in the
+        unit of the property.
     val_ewt_25 : float
         Percentage of those within 25 %.
     best : bool
@@ -64,6 +65,25 @@ class EpochReport:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """Crystals and what judges the tensors that are predicted for them.
+
+    Parameters
+    ----------
+    data : PreparedData
+        The crystals; those of the split train are learnt from.
+    losses : callable
+        From predicted tensors and the indices of their crystals to a loss for each.
+    weight : float
+        Of these losses.
+    """
+
+    data: "PreparedData"
+    losses: "Callable[[Tensor, NDArray[np.int64]], Tensor]"
+    weight: float
+
+
 class Task:
     """A network and the labels it learns, with the state of its training.
 
@@ -79,6 +99,8 @@ class Task:
         Where the metrics go; it exists.
     device : str
         Where the network runs.
+    moduli : PreparedData, optional
+        Further training crystals, see `prepare_moduli`.
     """
 
     def __init__(
@@ -89,6 +111,7 @@ class Task:
         folder: Path,
         *,
         device: str = "cpu",
+        moduli: "PreparedData | None" = None,
     ) -> None:
         self.network = network.to(device)
         self.average = copy.deepcopy(self.network).eval()
@@ -98,9 +121,18 @@ class Task:
         self.epoch = self.best_epoch = 0
         self.best_error = math.inf
         self.seconds = 0.0
-        self.label = torch.tensor(data.tensors, dtype=torch.float32)
+        # The label alone, or what else it may be.
+        choices = (
+            data.tensors[:, None] if data.alternatives is None else data.alternatives
+        )
+        self.choices = torch.tensor(choices, dtype=torch.float32)
         self.sign_known = sign_of_labels(data)
         self.train_part, self.val_part = data.part("train"), data.part("val")
+        self.lessons = [Lesson(data, self.losses, config.weight)]
+        if moduli is not None:
+            weight = config.weight * config.moduli_weight
+            more = ModuliLabels(moduli, config)
+            self.lessons.append(Lesson(moduli, more.losses, weight))
 
     @property
     def finished(self) -> bool:
@@ -116,7 +148,7 @@ class Task:
     def evaluate(
         self, network: nn.Module, part: "NDArray[np.int64]"
     ) -> TensorMetrics | ScalarMetrics:
-        """Compare a network with the labels, up to the sign where it is a convention."""
+        """Compare a network with the labels, up to what they leave open."""
         predicted = predict_tensors(network, self.data, part, device=self.device)
         return self.compare(predicted, part)
 
@@ -130,17 +162,21 @@ class Task:
         if not row.rank:
             mean = float(self.data.tensors[self.train_part].mean())
             return measure_scalars(predicted, label, row, mean=mean)
-        return measure(predicted, label, up_to_sign=~self.sign_known[rows].numpy())
+        free = ~self.sign_known[rows].numpy()
+        if self.data.alternatives is not None:
+            choices = self.data.alternatives[rows]
+            label = nearest_labels(predicted, choices, up_to_sign=free)
+        return measure(predicted, label, up_to_sign=free)
 
     def losses(self, predicted: "Tensor", chosen: "NDArray[np.int64]") -> "Tensor":
         """Return the loss of each tensor of the chosen crystals."""
         rows = label_rows(self.data, chosen)
-        label = self.label[rows].to(self.device)
+        choices = self.choices[rows].to(self.device)
         known = self.sign_known[rows].to(self.device)
-        errors = frobenius_errors(predicted.float(), label, known)
+        errors = nearest_errors(predicted.float(), choices, known)
         return relative_huber(
             errors,
-            label,
+            choices[:, 0],
             floor=self.config.loss_floor,
             softness=self.config.loss_softness,
         )

@@ -2,11 +2,11 @@
 
 import contextlib
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crystaltensor.errors import DataError
+from crystaltensor.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PREPARED = "prepared.npz"
 DROPPED = "dropped.csv"
 AUDIT = "audit.csv"
+MODULI = "moduli.npz"
+DROPPED_MODULI = "dropped_moduli.csv"
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,76 @@ def prepare_data(
         symprec=config.symprec,
         max_residual=config.max_residual,
         key=key,
+        up_to_axes=config.up_to_axes,
     )
     symmetry_of.cache_clear()
     dropped = (*unread, *wrong, *misfits)
     _write_dropped(dropped, out / DROPPED)
     datasets.save_prepared(data, cache)
     return data, Prepared(count_splits(data), dropped, cached=False, audited=audited)
+
+
+def prepare_extra_moduli(
+    config: "TrainingConfig", out: Path, *, base: Path
+) -> "PreparedData | None":
+    """Prepare the crystals of a run that have moduli alone, or take them from the cache.
+
+    Parameters
+    ----------
+    config, out, base
+        As in `prepare_data`.
+
+    Returns
+    -------
+    PreparedData or None
+        Training crystals; none of them is of a formula and space group that the data of
+        the run have. None if the settings name no such data.
+
+    Raises
+    ------
+    ConfigError
+        If the property has no moduli.
+    DataError
+        If a data set is missing or damaged, or leaves no crystal.
+    """
+    from crystaltensor.data import datasets, moduli
+    from crystaltensor.data.splits import group_of
+    from crystaltensor.nn.presets import neighbourhood, network_config
+    from crystaltensor.properties import ELASTIC, find_property
+
+    if not config.moduli:
+        return None
+    row = find_property(config.property)
+    if row is not ELASTIC:
+        raise ConfigError(f"moduli are labels of {ELASTIC.name}, not of {row.name}")
+    around = neighbourhood(network_config(config.network, row))
+    cache, extra = out / MODULI, replace(config, data=config.moduli)
+    if cache.is_file() and not (
+        _tables_there(config, base) and _tables_there(extra, base)
+    ):
+        return datasets.load_prepared(cache)
+    paths = _find(extra, base)
+    key = _key(config, [*_find(config, base), *paths], moduli=len(paths), around=around)
+    with contextlib.suppress(DataError):
+        if cache.is_file():
+            data = datasets.load_prepared(cache)
+            if data.key == key:
+                return data
+    own, _ = _read(config, _find(config, base), row)
+    tolerance = config.symprec[0]
+    taken = {group_of(each.crystal, symprec=tolerance) for each in own}
+    read = [moduli.read_moduli(path, _reading(config)) for path in paths]
+    data, dropped = moduli.prepare_moduli(
+        [known for rows, _ in read for known in rows],
+        taken=taken,
+        around=around,
+        symprec=tolerance,
+        key=key,
+    )
+    unread = [each for _, lost in read for each in lost]
+    _write_dropped([*unread, *dropped], out / DROPPED_MODULI)
+    datasets.save_prepared(data, cache)
+    return data
 
 
 def count_splits(data: "PreparedData") -> dict[str, int]:
@@ -209,6 +275,7 @@ def _key(config: "TrainingConfig", paths: "Sequence[Path]", **more: object) -> s
         label_frame=config.label_frame,
         split=(config.split, config.split_seed, config.split_fractions),
         drop=config.drop,
+        **({"up_to_axes": True} if config.up_to_axes else {}),
         **more,
     )
 

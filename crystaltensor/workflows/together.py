@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 OWN = (
     *("property", "data", "column", "structures", "voigt_order", "label_frame"),
+    "up_to_axes",
     *("split", "split_seed", "split_fractions", "drop", "skip_bad_rows"),
     *("symprec", "max_component", "max_residual", "max_residual_aniso"),
-    *("loss_floor", "loss_softness", "weight"),
+    *("loss_floor", "loss_softness", "weight", "moduli", "moduli_weight"),
 )
 """Settings that each of several properties keeps."""
 
@@ -49,11 +50,14 @@ class PreparedJob:
         As in `Job`.
     data : PreparedData
         Crystals and labels.
+    moduli : PreparedData, optional
+        Crystals with moduli alone.
     """
 
     config: TrainingConfig
     out: Path
     data: "PreparedData"
+    moduli: "PreparedData | None" = None
 
 
 def jobs_of(config: TrainingConfig, out: Path, *, base: Path) -> list[Job]:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from crystaltensor.errors import ConfigError, DataError
 from crystaltensor.training.config import TrainingConfig
-from crystaltensor.workflows.preparation import count_splits, prepare_data
+from crystaltensor.workflows.preparation import (
+    count_splits,
+    prepare_data,
+    prepare_extra_moduli,
+)
 from crystaltensor.workflows.together import PreparedJob, jobs_of
 
 if TYPE_CHECKING:
@@ -134,7 +138,8 @@ def train(
         for job in jobs:
             job.out.mkdir(exist_ok=True)
             data, prepared = prepare_data(job.config, job.out, base=job.base)
-            ready.append(PreparedJob(job.config, job.out, data))
+            moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
+            ready.append(PreparedJob(job.config, job.out, data, moduli))
             found.append(prepared)
         if first:
             distributed.wait()
@@ -197,13 +202,19 @@ def _begin(jobs: "list[PreparedJob]", index: int, *, device: str) -> "Run":
     for network in networks[1:]:
         network.share(networks[0])
     tasks = [
-        Task(network, job.data, alone, folder, device=device)
+        Task(network, job.data, alone, folder, device=device, moduli=job.moduli)
         for network, job, alone, folder in zip(
             networks[1:], jobs[1:], settings[1:], folders[1:], strict=True
         )
     ]
     return Run(
-        networks[0], jobs[0].data, settings[0], folders[0], device=device, others=tasks
+        networks[0],
+        jobs[0].data,
+        settings[0],
+        folders[0],
+        device=device,
+        moduli=jobs[0].moduli,
+        others=tasks,
     )
 
 
@@ -315,6 +326,8 @@ def _measure(run: "Task", predicted: "dict[str, NDArray[np.float64]]") -> "Metri
         if not known.all():
             up_to_sign = measure(found, label, up_to_sign=~known)
             metrics[f"{split}, up to sign"] = up_to_sign.as_dict()
+        if run.data.alternatives is not None:
+            metrics[f"{split}, up to axes"] = run.compare(found, part).as_dict()
         if known.any() and not known.all():
             certain = measure(found[known], label[known])
             metrics[f"{split}, sign known"] = certain.as_dict()

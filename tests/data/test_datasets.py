@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.data import datasets
 from crystaltensor.errors import DataError
 from crystaltensor.nn.batch import Neighbourhood
@@ -107,6 +108,39 @@ def test_prepared_data_survive_the_disk(tmp_path: Path) -> None:
         assert ours.volume == theirs.volume
         for kind, matrix in theirs.projectors.items():
             np.testing.assert_array_equal(ours.projectors[kind], matrix)
+
+
+def test_labels_keep_what_else_they_may_be(
+    tmp_path: Path, wurtzite: Crystal, quartz: Crystal, triclinic: Crystal
+) -> None:
+    """On disk too; those with fewer choices than others repeat themselves."""
+    tensor = np.random.default_rng(0).normal(size=(3, 3, 3))
+    rows = [
+        datasets.LabelledCrystal(
+            str(index), crystal, tensor, "train", sign_known=True, polar=True
+        )
+        for index, crystal in enumerate((wurtzite, quartz, triclinic))
+    ]
+    data, _ = datasets.prepare(
+        rows,
+        PIEZO,
+        around=Neighbourhood(4.0),
+        symprec=(0.01,),
+        max_residual=9.0,
+        key="test",
+        up_to_axes=True,
+    )
+    assert data.alternatives is not None
+    assert data.alternatives.shape == (3, 2, 3, 3, 3)
+    np.testing.assert_array_equal(data.alternatives[:, 0], data.tensors)
+    (up, obverse), (down, reverse) = data.tensors[:2], data.alternatives[:2, 1]
+    np.testing.assert_allclose(down, -up, atol=1e-12)
+    assert reverse[0, 0, 0] == pytest.approx(-obverse[0, 0, 0])
+    assert reverse[0, 1, 2] == pytest.approx(obverse[0, 1, 2])
+    np.testing.assert_array_equal(data.alternatives[2, 1], data.tensors[2])
+    datasets.save_prepared(data, tmp_path / "prepared.npz")
+    again = datasets.load_prepared(tmp_path / "prepared.npz")
+    np.testing.assert_array_equal(again.alternatives, data.alternatives)
 
 
 def test_a_damaged_cache_is_named(tmp_path: Path) -> None:

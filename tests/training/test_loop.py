@@ -72,6 +72,24 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_labels_with_free_axes_can_be_learnt(
+    tmp_path: Path, data: PreparedData
+) -> None:
+    """Half of the polar axes are upside down: lost on one that takes labels as they are."""
+    flips = np.where(np.arange(12) // 2 % 2, -1.0, 1.0)
+    flipped = data.tensors * flips[:, None, None, None]
+    errors = []
+    for alternatives in (None, np.stack([flipped, -flipped], axis=1)):
+        mixed = replace(data, tensors=flipped, alternatives=alternatives)
+        folder = tmp_path / f"{len(errors)}"
+        folder.mkdir()
+        run = make_run(folder, mixed, replace(CONFIG, epochs=25))
+        reports = list(run.epochs())
+        errors.append(min(report.val_fnorm for report in reports) / reports[0].val_zero)
+    assert errors[0] > 0.8
+    assert errors[1] < 0.5
+
+
 def test_a_run_learns(tmp_path: Path, data: PreparedData) -> None:
     """The validation error falls well below that of the zero tensor."""
     run = make_run(tmp_path, data, replace(CONFIG, epochs=25))

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from crystaltensor.training.losses import frobenius_errors, relative_huber
-from crystaltensor.training.metrics import measure
+from crystaltensor.training.losses import (
+    frobenius_errors,
+    nearest_errors,
+    relative_huber,
+)
+from crystaltensor.training.metrics import measure, nearest_labels
 
 
 def test_the_sign_counts_only_where_it_is_known() -> None:
@@ -24,6 +28,32 @@ def test_errors_are_frobenius_norms() -> None:
     predicted[0, 0, 1, 2] = predicted[0, 0, 2, 1] = 3.0
     errors = frobenius_errors(predicted, label, torch.tensor([True]))
     assert errors.item() == pytest.approx(3 * np.sqrt(2))
+
+
+def test_any_of_what_a_label_may_be_is_as_good() -> None:
+    """For the loss and for the figures; and the negative where the sign is free."""
+    choices = torch.randn(2, 3, 3, 3, 3, dtype=torch.float64)
+    known = torch.tensor([True, False])
+    for place in range(3):
+        errors = nearest_errors(choices[:, place], choices, known)
+        assert errors.max() < 1e-5
+        nearest = nearest_labels(
+            choices[:, place].numpy(), choices.numpy(), up_to_sign=~known.numpy()
+        )
+        np.testing.assert_array_equal(nearest, choices[:, place].numpy())
+    errors = nearest_errors(-choices[:, 1], choices, known)
+    assert errors[0] > 1
+    assert errors[1] < 1e-5
+
+
+def test_one_choice_is_a_label() -> None:
+    """With the errors that it would have without a choice."""
+    label, predicted = torch.randn(2, 5, 3, 3, 3, dtype=torch.float64)
+    known = torch.tensor([True, False, True, False, True])
+    torch.testing.assert_close(
+        nearest_errors(predicted, label[:, None], known),
+        frobenius_errors(predicted, label, known),
+    )
 
 
 def test_the_loss_is_quadratic_below_the_scale_and_linear_above() -> None:
