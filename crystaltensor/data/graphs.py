@@ -27,6 +27,10 @@ BYTES_PER_EDGE = 3072
 """What the networks need at the peak, measured and rounded up."""
 
 
+FEWEST = 4
+"""Rows below which a product of matrices is summed in another order by BLAS."""
+
+
 @dataclass(frozen=True)
 class CrystalGraph:
     """The neighbours of the atoms of one crystal.
@@ -249,6 +253,35 @@ def build_graph(
     else:
         found = nearest_neighbours(crystal, around.n_nearest, start=around.cutoff)
     return CrystalGraph(crystal.numbers, crystal.volume, *found, projectors, sums)
+
+
+def in_company(graphs: "Sequence[CrystalGraph]") -> "list[CrystalGraph]":
+    """Add lone atoms to a small batch, so that it is computed as a large one is.
+
+    Sums over few rows are rounded otherwise than those over many, and a tensor that is
+    small because large parts of it cancel would show it.
+
+    Parameters
+    ----------
+    graphs : sequence of CrystalGraph
+        At least one.
+
+    Returns
+    -------
+    list of CrystalGraph
+        Those, and behind them as many as it takes for `FEWEST`.
+    """
+    first = graphs[0]
+    alone = CrystalGraph(
+        first.numbers[:1],
+        first.volume,
+        first.targets[:0],
+        first.sources[:0],
+        first.vectors[:0],
+        first.projectors,
+        None if first.sums is None else first.sums[:, :1, :1],
+    )
+    return [*graphs, *[alone] * (FEWEST - len(graphs))]
 
 
 def collate(

@@ -8,7 +8,7 @@ import torch
 
 from crystaltensor.crystals.io import as_crystal
 from crystaltensor.data.domain import Neighbour, Traits
-from crystaltensor.data.graphs import collate
+from crystaltensor.data.graphs import collate, in_company
 from crystaltensor.errors import ModelError, ResourceError
 from crystaltensor.inference.finishing import Outline
 from crystaltensor.inference.inputs import Needs
@@ -267,26 +267,29 @@ class Predictor:
             return [None] * len(asked)
         return estimate(model.calibration, model.domain, asked)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _run(self, inputs: "Sequence[NetworkInput]") -> "list[NDArray[np.float64]]":
         """Run the networks; one array (n_members, ...) for each crystal."""
         graphs = [each.graphs[self.around] for each in inputs]
         try:
-            batch = collate(graphs, vector_dtype=torch.float64, device=self.device)
+            batch = collate(
+                in_company(graphs), vector_dtype=torch.float64, device=self.device
+            )
             arrays = self.network(batch).cpu().double().numpy()
         except RuntimeError as error:
             if "memory" not in str(error).lower() and "alloc" not in str(error).lower():
                 raise
             raise ResourceError(_too_large(inputs, self.device)) from error
+        per_atom = self.model.row.per_atom
+        ends = np.cumsum([each.n_atoms if per_atom else 1 for each in inputs])
+        arrays = arrays[:, : ends[-1]]
         if not np.isfinite(arrays).all():
             raise ModelError(
                 f"the network of {self.model.name!r} returns numbers that are not finite "
                 "for this crystal; atoms may be far too close to each other"
             )
-        if not self.model.row.per_atom:
-            return [arrays[:, index] for index in range(len(graphs))]
-        ends = np.cumsum([each.n_atoms for each in inputs])
-        return np.split(arrays, ends[:-1], axis=1)
+        parts = np.split(arrays, ends[:-1], axis=1)
+        return parts if per_atom else [part[:, 0] for part in parts]
 
 
 def _too_large(inputs: "Sequence[NetworkInput]", device: str) -> str:

@@ -13,6 +13,7 @@ import torch
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.crystals.records import crystal_from_dict
 from crystaltensor.data.datasets import TABLES
+from crystaltensor.data.graphs import FEWEST
 from crystaltensor.inference.inputs import Needs, NetworkInput
 from crystaltensor.inference.models import installed_models
 from crystaltensor.inference.prediction import Prediction
@@ -161,3 +162,17 @@ def _has_centre(crystal: Crystal) -> bool:
     """Whether the point group of a crystal holds the inversion."""
     rotations = find_symmetry(crystal).rotations
     return bool((np.abs(rotations + np.eye(3)).max(axis=(1, 2)) < 1e-6).any())
+
+
+@pytest.mark.parametrize("name", sorted(installed_models()))
+def test_a_crystal_alone_is_as_in_a_batch(name: str) -> None:
+    """To 1e-6 of the largest component, for cells of two atoms and for small tensors."""
+    inputs = predictor(name).needs.describe_many(
+        [find_symmetry(each, symprec=0.1) for each in sample()[:50]]
+    )
+    assert min(each.n_atoms for each in inputs) < FEWEST
+    together = predictor(name).predict_described(inputs)
+    for described, one in zip(inputs, together, strict=True):
+        (alone,) = predictor(name).predict_described([described])
+        apart = np.abs(alone.tensor - one.tensor).max()
+        assert apart <= 1e-6 * np.abs(one.tensor).max(), one.crystal.formula
