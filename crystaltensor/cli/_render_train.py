@@ -96,6 +96,8 @@ def _prepared(console: Console, event: "Prepared") -> None:
     if event.audited:
         summary(console, event.audited)
     counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
+    if event.n_moduli:
+        counts += f", {event.n_moduli} train with moduli alone"
     console.print(f"Data: {counts}{' (prepared before)' if event.cached else ''}")
     if event.dropped:
         _left_out(console, event.dropped)

@@ -61,12 +61,15 @@ class Prepared:
         Whether it was prepared before.
     audited : Audited, optional
         What was found; not where it was prepared before.
+    n_moduli : int
+        Further training crystals, with moduli alone.
     """
 
     counts: dict[str, int]
     dropped: "tuple[Dropped, ...]"
     cached: bool
     audited: Audited | None = field(default=None, repr=False)
+    n_moduli: int = 0
 
 
 def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:

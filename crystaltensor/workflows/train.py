@@ -140,7 +140,8 @@ def train(
             data, prepared = prepare_data(job.config, job.out, base=job.base)
             moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
             ready.append(PreparedJob(job.config, job.out, data, moduli))
-            found.append(prepared)
+            n_moduli = 0 if moduli is None else len(moduli.names)
+            found.append(replace(prepared, n_moduli=n_moduli))
         if first:
             distributed.wait()
             yield from found
