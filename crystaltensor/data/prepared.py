@@ -60,8 +60,8 @@ class PreparedData:
     key : str
         Hash of the data and the settings it was prepared with.
     alternatives : ndarray, shape (n, n_alternatives, 3, ..., 3), or None
-        What each label may be as well, from `indistinguishable`: itself first, and
-        again where others have more. None where labels are what they say.
+        What each label may be, from `possible_labels`: itself first, and again where
+        others have more. None where labels are what they say.
     """
 
     names: list[str]
@@ -156,6 +156,14 @@ def prepare(
         for symmetry in symmetries
     ]
     graphs = build_graphs([each.crystal for each in kept], around, irreps)
+    choices = (
+        [
+            possible_labels(*each, row)
+            for each in zip(kept, tensors, symmetries, strict=True)
+        ]
+        if up_to_axes
+        else []
+    )
     data = PreparedData(
         names=[labelled.name for labelled in kept],
         graphs=graphs,
@@ -172,22 +180,53 @@ def prepare(
         ),
         sites=_sites(symmetries, row) if row.per_atom else None,
         key=key,
-        alternatives=_alternatives(tensors, symmetries) if up_to_axes else None,
+        alternatives=_padded(choices) if choices else None,
     )
     return data, dropped
 
 
-def _alternatives(
-    tensors: "Sequence[NDArray[np.float64]]", symmetries: "Sequence[Symmetry | None]"
+def possible_labels(
+    labelled: LabelledCrystal,
+    tensor: "NDArray[np.float64]",
+    symmetry: "Symmetry | None",
+    row: "TensorProperty",
 ) -> "NDArray[np.float64]":
-    """List what labels may be; as many for each as the one with the most has."""
-    found = [
-        tensor[None] if symmetry is None else indistinguishable(tensor, symmetry)
-        for tensor, symmetry in zip(tensors, symmetries, strict=True)
-    ]
-    most = max(len(each) for each in found)
+    """List what the label of a crystal may be whose standardised axes alone are known.
+
+    Who does not know the axes does not know whether they were right-handed either: a
+    tensor of odd parity may be its negative.
+
+    Parameters
+    ----------
+    labelled : LabelledCrystal
+        May say that its axes are known.
+    tensor : ndarray, shape (3, ..., 3)
+        The part of its label that its symmetry allows.
+    symmetry : Symmetry or None
+        Of the crystal.
+    row : TensorProperty
+        What the label is.
+
+    Returns
+    -------
+    ndarray, shape (n_alternatives, 3, ..., 3)
+        The tensor itself first.
+    """
+    if symmetry is None or labelled.axes_known:
+        return tensor[None]
+    turned = indistinguishable(tensor, symmetry)
+    if row.parity == "even":
+        return turned
+    size = float(np.abs(tensor).max())
+    apart = np.abs(turned[:, None] + turned).max(axis=tuple(range(2, 2 + row.rank)))
+    return np.concatenate([turned, -turned[(apart > 1e-6 * size).all(axis=0)]])
+
+
+def _padded(choices: "Sequence[NDArray[np.float64]]") -> "NDArray[np.float64]":
+    """Stack lists of tensors; short ones repeat their first."""
+    most = max(len(each) for each in choices)
     return np.stack(
-        [np.concatenate([each, *[each[:1]] * (most - len(each))]) for each in found]
+        [np.concatenate([each, *[each[:1]] * (most - len(each))]) for each in choices]
     )
 
 

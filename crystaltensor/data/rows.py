@@ -46,6 +46,9 @@ class LabelledCrystal:
         axis that of a piezoelectric tensor is a free choice of its author.
     polar : bool
         Whether the crystal belongs to a polar class.
+    axes_known : bool
+        Whether the row says that its label is in the axes of its structure, even where
+        those of the others are open.
     """
 
     name: str
@@ -54,6 +57,7 @@ class LabelledCrystal:
     split: str
     sign_known: bool
     polar: bool
+    axes_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,17 +135,47 @@ def labelled_from_record(
     DataError
         If there is no structure, no such label, or no number for a scalar.
     """
-    named = next((str(record[key]) for key in NAMES if record.get(key)), name)
-    value, known = find_label(record, row, reading.column)
-    empty = value is None or (isinstance(value, str | list) and not value)
-    if row.rank and empty:
+    named = name_of(record, name)
+    tensor = label_of(record, row, reading)
+    if tensor is None:
         return Dropped(named, f"it has no {row.label}")
-    order = known.order if reading.voigt_order == "auto" else reading.voigt_order
-    tensor = known.factor * tensor_from_value(value, row, order)
     crystal = _crystal(record)
     if row.per_atom and len(tensor) != crystal.n_atoms:
         raise DataError(f"{len(tensor)} {row.label} for {crystal.n_atoms} atoms")
     return label_crystal(record, crystal, tensor, named)
+
+
+def name_of(record: "Mapping[str, Any]", name: str) -> str:
+    """Say what a record calls its crystal; `name` if it does not."""
+    return next((str(record[key]) for key in NAMES if record.get(key)), name)
+
+
+def label_of(
+    record: "Mapping[str, Any]", row: "TensorProperty", reading: Reading
+) -> "NDArray[np.float64] | None":
+    """Read the label of a record.
+
+    Parameters
+    ----------
+    record, row, reading
+        As for `labelled_from_record`.
+
+    Returns
+    -------
+    ndarray or None
+        In the unit of the property; None for an empty cell for a tensor.
+
+    Raises
+    ------
+    DataError
+        If there is no such label, or no number for a scalar.
+    """
+    value, known = find_label(record, row, reading.column)
+    empty = value is None or (isinstance(value, str | list) and not value)
+    if row.rank and empty:
+        return None
+    order = known.order if reading.voigt_order == "auto" else reading.voigt_order
+    return known.factor * tensor_from_value(value, row, order)
 
 
 def label_crystal(
@@ -155,7 +189,8 @@ def label_crystal(
     Parameters
     ----------
     record : mapping
-        Its optional columns are ``split``, ``sign_reliable`` and ``polar_class``.
+        Its optional columns are ``split``, ``sign_reliable``, ``axes_reliable`` and
+        ``polar_class``.
     crystal : Crystal
         The structure.
     tensor : ndarray, shape (3, ..., 3)
@@ -183,6 +218,7 @@ def label_crystal(
         split=split,
         sign_known=bool(record.get("sign_reliable", True)),
         polar=bool(record.get("polar_class", False)),
+        axes_known=bool(record.get("axes_reliable", False)),
     )
 
 

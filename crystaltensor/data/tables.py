@@ -216,16 +216,41 @@ def _bounded(file: TextIO, name: str) -> "Iterator[str]":
         number += 1
 
 
+def read_records(path: Path) -> "Iterator[tuple[str, Any]]":
+    """Give the rows of JSON lines, or of a data frame as JSON, as they stand there.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzipped.
+
+    Yields
+    ------
+    where : str
+        File and line.
+    record : object
+        A dictionary, if the table is what it should be.
+
+    Raises
+    ------
+    DataError
+        If the file is something else.
+    """
+    kind = _kind(path)
+    if kind == "csv":
+        raise DataError(f"{path.name}: expected JSON lines or a data frame as JSON")
+    with _opened(path) as file:
+        yield from _lines(file, path) if kind == "lines" else _frame(file, path)
+
+
 def _items(path: Path, row: "TensorProperty", reading: Reading) -> "Iterator[Item]":
     """Give the rows of a table, none of them read yet."""
-    kind = _kind(path)
-    with _opened(path) as file:
-        if kind == "csv":
+    if _kind(path) == "csv":
+        with _opened(path) as file:
             yield from _csv_items(file, path, row, reading)
-            return
-        records = _lines(file, path) if kind == "lines" else _frame(file, path)
-        for number, (where, record) in enumerate(records, start=1):
-            yield where, partial(_from_record, record, row, reading, str(number))
+        return
+    for number, (where, record) in enumerate(read_records(path), start=1):
+        yield where, partial(_from_record, record, row, reading, str(number))
 
 
 def _from_record(

@@ -34,6 +34,9 @@ _CHOICES = {
 }
 
 
+_NEVER_EMPTY = ("data", "symprec", "split_fractions")
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that fixes the outcome of a training run.
@@ -44,6 +47,10 @@ class TrainingConfig:
         Name of the property to learn.
     data
         Data sets: names of bundled ones, or files, relative to the configuration.
+    corrections
+        Tables of labels without structures: they replace those of the crystals with the
+        same names in `data`. ``sign_reliable`` and ``axes_reliable`` in them say what is
+        known of those labels.
     column
         Column of a table that holds the tensor; empty to look for the known names.
     structures
@@ -58,7 +65,9 @@ class TrainingConfig:
         Whether the labels were in standardised axes once and nobody knows which of
         those that the space group cannot tell apart: a polar axis may have pointed up
         or down, a rhombohedral cell may have been obverse or reverse. Loss and
-        validation error then take the nearest of what a label may be.
+        validation error then take the nearest of what a label may be, rotated or, if
+        inversion changes its sign, with the other sign; rows that say
+        ``axes_reliable`` are taken as they are.
     split
         Where the splits are from: "file", "group" to draw them by reduced formula and
         space group, or "auto" to draw those that the file does not have.
@@ -130,6 +139,7 @@ class TrainingConfig:
     property: str
     data: tuple[str, ...]
     network: "Mapping[str, Any]" = field(default_factory=dict)
+    corrections: tuple[str, ...] = ()
     column: str = ""
     structures: str = ""
     voigt_order: str = "auto"
@@ -287,11 +297,12 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         ("drop", str, "strings"),
         ("together", str, "strings"),
         ("moduli", str, "strings"),
+        ("corrections", str, "strings"),
     ):
         if name in given:
             listed = given[name]
             right = isinstance(listed, list | tuple)
-            right = right and (listed or name in {"drop", "together", "moduli"})
+            right = right and (listed or name not in _NEVER_EMPTY)
             if not right or not all(_is_one(each, kinds) for each in listed):
                 raise ConfigError(f"{source}: {name} must be a list of {plural}")
             values[name] = tuple(listed)

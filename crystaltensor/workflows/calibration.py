@@ -170,6 +170,7 @@ def _cases(
     from crystaltensor.symmetry.coordinates import allowed_components, to_components
     from crystaltensor.training.calibration import Cases
     from crystaltensor.training.loop import label_rows
+    from crystaltensor.training.metrics import nearest_labels
 
     part = data.part(split)
     rows = label_rows(data, part)
@@ -184,6 +185,10 @@ def _cases(
     else:
         allowed = data.sites[rows].astype(np.float64)
         counts = np.array([len(data.graphs[i].numbers) for i in part])
+    label = data.tensors[rows]
+    if data.alternatives is not None:
+        mean, choices = np.mean(members, axis=0), data.alternatives[rows]
+        label = nearest_labels(mean, choices, up_to_sign=~data.sign_known[part])
     given = to_components(np.stack(members), row.index_symmetry)
     return Cases(
         row,
@@ -191,7 +196,7 @@ def _cases(
         allowed,
         np.repeat([domain.distance(traits[i]) for i in part], counts),
         np.repeat([float(domain.rarest(traits[i])) for i in part], counts),
-        to_components(data.tensors[rows], row.index_symmetry),
+        to_components(label, row.index_symmetry),
         np.repeat(data.sign_known[part], counts),
         np.repeat(np.arange(len(part)), counts),
     )

@@ -99,7 +99,7 @@ def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:
     from crystaltensor.properties import find_property
 
     row = find_property(config.property)
-    rows, dropped = _read(config, _find(config, base), row)
+    rows, dropped = _read(config, base, row)
     out.mkdir(parents=True, exist_ok=True)
     return _audit(rows, dropped, row, config, out)
 
@@ -139,19 +139,21 @@ def prepare_data(
     from crystaltensor.properties import find_property
 
     row = find_property(config.property)
+    if config.up_to_axes and (row.per_atom or not row.rank):
+        raise ConfigError(f"up_to_axes is for tensors of crystals, not for {row.name}")
     around = neighbourhood(network_config(config.network, row))
     cache = out / PREPARED
     if cache.is_file() and not _tables_there(config, base):
         data = datasets.load_prepared(cache)  # a node that has the prepared data only
         return data, Prepared(count_splits(data), (), cached=True)
     paths = _find(config, base)
-    key = _key(config, paths, property=row.name, around=around)
+    key = _key(config, paths, base, property=row.name, around=around)
     with contextlib.suppress(DataError):  # one of an older version is made again
         if cache.is_file():
             data = datasets.load_prepared(cache)
             if data.key == key:
                 return data, Prepared(count_splits(data), (), cached=True)
-    rows, unread = _read(config, paths, row)
+    rows, unread = _read(config, base, row)
     audited = _audit(rows, unread, row, config, out)
     rows, wrong = _drop(rows, audited.audit, config)
     data, misfits = datasets.prepare(
@@ -210,13 +212,14 @@ def prepare_extra_moduli(
     ):
         return datasets.load_prepared(cache)
     paths = _find(extra, base)
-    key = _key(config, [*_find(config, base), *paths], moduli=len(paths), around=around)
+    tables = [*_find(config, base), *paths]
+    key = _key(config, tables, base, moduli=len(paths), around=around)
     with contextlib.suppress(DataError):
         if cache.is_file():
             data = datasets.load_prepared(cache)
             if data.key == key:
                 return data
-    own, _ = _read(config, _find(config, base), row)
+    own, _ = _read(config, base, row)
     tolerance = config.symprec[0]
     taken = {group_of(each.crystal, symprec=tolerance) for each in own}
     read = [moduli.read_moduli(path, _reading(config)) for path in paths]
@@ -262,14 +265,17 @@ def _tables_there(config: "TrainingConfig", base: Path) -> bool:
         return False
 
 
-def _key(config: "TrainingConfig", paths: "Sequence[Path]", **more: object) -> str:
+def _key(
+    config: "TrainingConfig", paths: "Sequence[Path]", base: Path, **more: object
+) -> str:
     """Hash all that the prepared data depend on."""
     from crystaltensor.data.datasets import cache_key, structure_files
 
     reading = _reading(config)
     files = [each for path in paths for each in structure_files(path, reading)]
+    mended = _find(replace(config, data=config.corrections), base)
     return cache_key(
-        [*paths, *files],
+        [*paths, *files, *mended],
         reading=reading,
         symprec=config.symprec,
         max_component=config.max_component,
@@ -279,25 +285,29 @@ def _key(config: "TrainingConfig", paths: "Sequence[Path]", **more: object) -> s
         split=(config.split, config.split_seed, config.split_fractions),
         drop=config.drop,
         **({"up_to_axes": True} if config.up_to_axes else {}),
+        **({"corrections": len(mended)} if mended else {}),
         **more,
     )
 
 
 def _read(
-    config: "TrainingConfig", paths: "Sequence[Path]", row: "TensorProperty"
+    config: "TrainingConfig", base: Path, row: "TensorProperty"
 ) -> "tuple[list[LabelledCrystal], list[Dropped]]":
     """Read the tables of a run; labels in the axes of the files, every row in a split."""
     from crystaltensor.data import datasets
+    from crystaltensor.data.corrections import correct
     from crystaltensor.data.hypotheses import in_file_axes
 
     rows: list[LabelledCrystal] = []
     dropped: list[Dropped] = []
-    for path in paths:
+    for path in _find(config, base):
         found, outliers = datasets.read_table(
             path, row, max_component=config.max_component, reading=_reading(config)
         )
         rows += found
         dropped += outliers
+    for path in _find(replace(config, data=config.corrections), base):
+        rows = correct(rows, path, row, _reading(config))
     rows = in_file_axes(rows, row, frame=config.label_frame, symprec=config.symprec[0])
     rows = datasets.assign_splits(
         rows,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OWN = (
     *("property", "data", "column", "structures", "voigt_order", "label_frame"),
-    "up_to_axes",
+    *("up_to_axes", "corrections"),
     *("split", "split_seed", "split_fractions", "drop", "skip_bad_rows"),
     *("symprec", "max_component", "max_residual", "max_residual_aniso"),
     *("loss_floor", "loss_softness", "weight", "moduli", "moduli_weight"),

@@ -131,13 +131,14 @@ def test_labels_keep_what_else_they_may_be(
         up_to_axes=True,
     )
     assert data.alternatives is not None
-    assert data.alternatives.shape == (3, 2, 3, 3, 3)
+    assert data.alternatives.shape == (3, 4, 3, 3, 3)
     np.testing.assert_array_equal(data.alternatives[:, 0], data.tensors)
     (up, obverse), (down, reverse) = data.tensors[:2], data.alternatives[:2, 1]
     np.testing.assert_allclose(down, -up, atol=1e-12)
     assert reverse[0, 0, 0] == pytest.approx(-obverse[0, 0, 0])
     assert reverse[0, 1, 2] == pytest.approx(obverse[0, 1, 2])
-    np.testing.assert_array_equal(data.alternatives[2, 1], data.tensors[2])
+    np.testing.assert_array_equal(data.alternatives[0, 2], up)
+    np.testing.assert_array_equal(data.alternatives[2, 1], -data.tensors[2])
     datasets.save_prepared(data, tmp_path / "prepared.npz")
     again = datasets.load_prepared(tmp_path / "prepared.npz")
     np.testing.assert_array_equal(again.alternatives, data.alternatives)

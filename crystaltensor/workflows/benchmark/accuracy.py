@@ -1,7 +1,7 @@
 """How far predictions are from labels that the models have not seen."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -223,6 +223,10 @@ def _main_table(judged: _Judged) -> Table:
     rows = [_line(judged, "this model", found.predicted)]
     if row.rank and found.up_to_sign().any() and judged.protocol == "full":
         rows += _sign_lines(judged)
+    if judged.model.config.up_to_axes and judged.protocol == "full":
+        axes = replace(judged, found=replace(found, label=found.nearest))
+        line = _line(axes, "… up to axes", found.predicted, up_to_sign=True)
+        rows.append(line)
     rows.append(_line(judged, "zero", np.zeros_like(found.label)))
     if test.training_mean is not None and test.training_mean.any():
         constant = np.broadcast_to(test.training_mean, found.label.shape).copy()
@@ -231,6 +235,11 @@ def _main_table(judged: _Judged) -> Table:
         )
     notes = [f"{len(found.rows)} crystals of {test.source}{_whose(test)}."]
     notes += [f"Left out: {failure}" for failure in found.failures]
+    if judged.model.config.up_to_axes:
+        notes.append(
+            "Up to axes: the nearest of what a label may be whose standardised axes are "
+            "known without the atoms; so are the uncertainties judged."
+        )
     if row.per_atom:
         notes.append("record.json counts atoms; the intervals here draw crystals.")
     if judged.protocol == "full":

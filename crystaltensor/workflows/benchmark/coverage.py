@@ -78,7 +78,7 @@ def judge_uncertainty(
 def _errors(row: "TensorProperty", found: "Evaluated") -> "Floats":
     """Give the norms of the errors on the scale that is learnt."""
     flip = found.up_to_sign() if row.rank else None
-    scaled = to_learn(found.predicted, row), to_learn(found.label, row)
+    scaled = to_learn(found.predicted, row), to_learn(found.nearest, row)
     return tensor_errors(*scaled, up_to_sign=flip).errors
 
 
@@ -86,7 +86,7 @@ def _component_line(
     row: "TensorProperty", found: "Evaluated", tensors: "NDArray[np.bool_]"
 ) -> "tuple[Cell, ...]":
     """Count the components that lie within their intervals."""
-    label = found.label.copy()
+    label = found.nearest.copy()
     axes = tuple(range(1, label.ndim))
     against = (label * found.predicted).sum(axis=axes) < 0
     label[found.up_to_sign() & against] *= -1

@@ -9,6 +9,7 @@ import numpy as np
 
 from crystaltensor.data.tables import TABLES
 from crystaltensor.errors import CrystalTensorError, DataError
+from crystaltensor.training.metrics import nearest_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,9 @@ class Evaluated:
         What each prediction says about its own error, None where it says nothing.
     failures : tuple of str
         Crystals that could not be predicted, and why.
+    nearest : ndarray, shape (n, 3, ..., 3)
+        The labels once more; if the model has learnt from labels whose axes are open,
+        the nearest of what each of them may be.
     """
 
     rows: "tuple[LabelledCrystal, ...]"
@@ -92,6 +96,7 @@ class Evaluated:
     residuals: "Floats"
     uncertainties: tuple[Any, ...]
     failures: tuple[str, ...]
+    nearest: "Floats"
 
     def up_to_sign(self) -> "NDArray[np.bool_]":
         """Say which labels have a sign that is a convention."""
@@ -210,7 +215,9 @@ def evaluate(
         for each in predictor.predict_described(inputs[first : first + BATCH])
     ]
     tensors = [np.asarray(each.tensor, dtype=np.float64) for each in found]
-    labels = [_label(row, predictor.model) for row in kept]
+    choices = [_labels(row, predictor.model) for row in kept]
+    labels = [each[0] for each in choices]
+    nearest = [_nearest(*each) for each in zip(tensors, choices, kept, strict=True)]
     join = np.concatenate if predictor.model.row.per_atom else np.stack
     counts = [len(each) if predictor.model.row.per_atom else 1 for each in tensors]
     return Evaluated(
@@ -227,6 +234,7 @@ def evaluate(
         ),
         uncertainties=tuple(getattr(each, "uncertainty", None) for each in found),
         failures=tuple(failures),
+        nearest=join(nearest),
     )
 
 
@@ -255,6 +263,7 @@ def part_of(found: Evaluated, chosen: "NDArray[np.bool_]") -> Evaluated:
         ),
         predicted=found.predicted[tensors],
         label=found.label[tensors],
+        nearest=found.nearest[tensors],
         crystals=renumbered[found.crystals[tensors]],
         residuals=found.residuals[chosen],
         uncertainties=tuple(
@@ -264,14 +273,34 @@ def part_of(found: Evaluated, chosen: "NDArray[np.bool_]") -> Evaluated:
     )
 
 
-def _label(row: "LabelledCrystal", model: "TrainedModel") -> "Floats":
-    """Project a label on what the symmetry allows, by the rule of the training."""
-    from crystaltensor.data.prepared import fitting_symmetry
+def _labels(row: "LabelledCrystal", model: "TrainedModel") -> "list[Floats]":
+    """Project a label on what the symmetry allows, by the rule of the training.
+
+    What else it may be comes behind, for a model that has learnt from labels whose axes
+    are open.
+    """
+    from crystaltensor.data.prepared import fitting_symmetry, possible_labels
 
     if not model.row.rank:
-        return np.asarray(row.tensor, dtype=np.float64)
+        return [np.asarray(row.tensor, dtype=np.float64)]
     config = model.config
-    return fitting_symmetry(row, model.row, config.symprec, config.max_residual)[1]
+    symmetry, label, _ = fitting_symmetry(
+        row, model.row, config.symprec, config.max_residual
+    )
+    if not config.up_to_axes:
+        return [label]
+    return list(possible_labels(row, label, symmetry, model.row))
+
+
+def _nearest(
+    predicted: "Floats", choices: "list[Floats]", row: "LabelledCrystal"
+) -> "Floats":
+    """Choose among what a label may be."""
+    if len(choices) == 1:
+        return choices[0]
+    free = np.array([not row.sign_known])
+    found = nearest_labels(predicted[None], np.stack(choices)[None], up_to_sign=free)
+    return np.asarray(found[0])
 
 
 def _residual(tensor: "Floats", symmetry: "Symmetry", row: "TensorProperty") -> float:
