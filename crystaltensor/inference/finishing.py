@@ -232,7 +232,7 @@ def worth(model: "TrainedModel") -> list[str]:
     list of str
         One sentence; none if the model does well.
     """
-    test, row = model.metrics.get("test"), model.row
+    test, row = model.test_figures, model.row
     if not test:
         return []
     # An energy may be near zero: its relative error says nothing.

@@ -100,6 +100,15 @@ class TrainedModel:
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: damaged ({error!r})") from error
 
+    @property
+    def test_figures(self) -> "Mapping[str, Any]":
+        """Figures on the test crystals, if there are any.
+
+        Up to their axes, if those of the labels are not known.
+        """
+        plain = self.metrics.get("test", {})
+        return self.metrics.get("test, up to axes", plain)
+
     def identity(self) -> dict[str, str]:
         """Return what a prediction says about its model."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}

@@ -124,6 +124,6 @@ def _summary(model: TrainedModel) -> ModelSummary:
         n_elements=len(model.elements),
         members=model.config.members,
         n_bytes=(model.folder / WEIGHTS).stat().st_size,
-        test=model.metrics.get("test", {}),
+        test=model.test_figures,
         folder=str(model.folder),
     )

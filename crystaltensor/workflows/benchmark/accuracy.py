@@ -339,8 +339,8 @@ def _moduli_errors(predicted: "Floats", label: "Floats") -> tuple[Estimate, Esti
 
 def _recorded(model: "TrainedModel") -> "list[tuple[Cell, ...]]":
     """Show what the training has found on all of its test crystals."""
-    test = model.metrics.get("test")
-    if test is None:
+    test = model.test_figures
+    if not test:
         return []
     low, high = test["fnorm_interval"]
     fnorm: Cell = Estimate(float(test["fnorm"]), float(low), float(high))
