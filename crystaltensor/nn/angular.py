@@ -104,19 +104,23 @@ class TensorProduct(nn.Module):
         super().__init__()
         self.l_max = l_max
         self.sizes = degree_sizes(l_max)
-        self.couplings: list[tuple[int, int, list[int]]] = []
+        self.couplings: list[tuple[int, int, list[int], list[int]]] = []
         n_paths = [[0] * (l_max + 1), [0] * (l_max + 1)]
         for first, second in product(range(l_max + 1), repeat=2):
             if first + second > l_max + BEYOND:
                 continue
-            results = [*range(abs(first - second), min(first + second, l_max) + 1)]
-            tables = [clebsch_gordan(first, second, result) for result in results]
-            flat = [torch.tensor(table).flatten(0, 1) for table in tables]
-            table = torch.cat(flat, dim=1).T.contiguous()
-            self.register_buffer(f"table_{first}{second}", table, persistent=False)
-            self.couplings.append((first, second, results))
-            for result in results:
-                n_paths[(first + second + result) % 2][result] += 1
+            results = range(abs(first - second), min(first + second, l_max) + 1)
+            even = [result for result in results if (first + second + result) % 2 == 0]
+            odd = [result for result in results if (first + second + result) % 2]
+            self.register_buffer(
+                f"table_{first}{second}",
+                _coupling_table(first, second, [*even, *odd]),
+                persistent=False,
+            )
+            self.couplings.append((first, second, even, odd))
+            for parity, degrees in enumerate((even, odd)):
+                for result in degrees:
+                    n_paths[parity][result] += 1
         self.even, self.odd = (
             nn.ParameterList(
                 torch.randn(n * channels, channels) / max(n * channels, 1) ** 0.5
@@ -131,34 +135,55 @@ class TensorProduct(nn.Module):
         The first holds the couplings with l₁ + l₂ + l₃ even, the second those with
         l₁ + l₂ + l₃ odd: of two natural factors, natural and pseudo features.
         """
+        paths = self._paths(left, right, even=True, odd=True)
+        return _mix(paths[0], self.even, like=left), _mix(paths[1], self.odd, like=left)
+
+    def one_parity(self, left: Tensor, right: Tensor, *, odd: bool) -> Tensor:
+        """Return one of the two tensors alone."""
+        paths = self._paths(left, right, even=not odd, odd=odd)
+        return _mix(paths[odd], self.odd if odd else self.even, like=left)
+
+    def _paths(
+        self, left: Tensor, right: Tensor, *, even: bool, odd: bool
+    ) -> list[list[list[Tensor]]]:
+        """Couple all pairs of degrees: by parity and by degree of the result."""
         n, channels = left.shape[1:]
         lefts, rights = left.split(self.sizes), right.split(self.sizes)
         paths: list[list[list[Tensor]]] = [[[] for _ in self.sizes] for _ in range(2)]
-        for first, second, results in self.couplings:
+        for first, second, evens, odds in self.couplings:
+            results = evens * even + odds * odd
+            if not results:
+                continue
+            rows = [self.sizes[result] for result in results]
             table = self.get_buffer(f"table_{first}{second}").to(left.dtype)
+            table = table[: sum(rows)] if even else table[-sum(rows) :]
             outer = lefts[first].unsqueeze(1) * rights[second].unsqueeze(0)
-            coupled = (table @ outer.view(-1, n * channels)).view(-1, n, channels)
-            parts = coupled.split([self.sizes[result] for result in results])
-            for result, part in zip(results, parts, strict=True):
+            coupled = (table @ outer.reshape(-1, n * channels)).view(-1, n, channels)
+            for result, part in zip(results, coupled.split(rows), strict=True):
                 paths[(first + second + result) % 2][result].append(part)
-        even = _mix(paths[0], self.even)
-        odd = _mix(paths[1], self.odd, like=left)
-        return even, odd
+        return paths
 
     def extra_repr(self) -> str:
         """Show the settings in ``print(model)``."""
-        n_paths = sum(len(results) for _, _, results in self.couplings)
+        n_paths = sum(len(even) + len(odd) for _, _, even, odd in self.couplings)
         return f"l_max={self.l_max}, {n_paths} paths"
 
 
+def _coupling_table(first: int, second: int, results: list[int]) -> Tensor:
+    """Put Clebsch-Gordan coefficients below each other: (rows of results, pairs)."""
+    tables = [clebsch_gordan(first, second, result) for result in results]
+    flat = [torch.tensor(table).flatten(0, 1) for table in tables]
+    return torch.cat(flat, dim=1).T.contiguous()
+
+
 def _mix(
-    paths: list[list[Tensor]], weights: nn.ParameterList, *, like: Tensor | None = None
+    paths: list[list[Tensor]], weights: nn.ParameterList, *, like: Tensor
 ) -> Tensor:
     """Mix the channels of all paths to one degree; a degree without paths is zero."""
-    mixed = []
-    for degree, (parts, weight) in enumerate(zip(paths, weights, strict=True)):
-        if parts:
-            mixed.append(torch.cat(parts, dim=2) @ weight)
-        elif like is not None:
-            mixed.append(torch.zeros_like(like[: 2 * degree + 1]))
+    mixed = [
+        torch.cat(parts, dim=2) @ weight
+        if parts
+        else torch.zeros_like(like[: 2 * degree + 1])
+        for degree, (parts, weight) in enumerate(zip(paths, weights, strict=True))
+    ]
     return torch.cat(mixed)

@@ -31,9 +31,7 @@ class Ensemble(nn.ModuleList):
     def forward(self, batch: "GraphBatch") -> Tensor:
         """Return shape (n_members, ...): what each member returns for the batch."""
         first = self[0]
-        if isinstance(
-            first, GMTNet | PotNet
-        ):  # bond tensors have no weights: all share them
-            bonds = first.bonds(batch)
-            return torch.stack([member(batch, bonds) for member in self])
+        if isinstance(first, GMTNet | PotNet):
+            around = first.surroundings(batch)
+            return torch.stack([member(batch, around) for member in self])
         return torch.stack([member(batch) for member in self])

@@ -18,11 +18,14 @@ from crystaltensor.nn.batch import GraphBatch
 from crystaltensor.nn.heads import SiteHead, TensorHead
 from crystaltensor.nn.layers import BondTensors, Convolution, perceptron
 from crystaltensor.nn.links import make_link
-from crystaltensor.nn.pairs import cut_into_blocks
+from crystaltensor.nn.pairs import Block, cut_into_blocks
 from crystaltensor.settings import check_bounds
 
 Features = tuple[Tensor, Tensor, Tensor]
 """Scalars, natural and pseudo features of atoms."""
+
+Surroundings = tuple[list[Block], Tensor]
+"""Bond tensors in blocks, and the order of the atoms in them."""
 
 
 @dataclass(frozen=True)
@@ -132,34 +135,48 @@ class GMTNet(nn.Module):
         """Take the typical size of the output from labels (n, 3, ..., 3)."""
         self.link.calibrate(labels)
 
-    def forward(self, batch: GraphBatch, bonds: Tensor | None = None) -> Tensor:
+    def surroundings(self, batch: GraphBatch) -> Surroundings:
+        """Return what does not depend on weights."""
+        return cut_into_blocks(batch, self.bonds(batch))
+
+    def forward(self, batch: GraphBatch, around: Surroundings | None = None) -> Tensor:
         """Return Cartesian tensors in the label's unit, one per crystal or per atom.
 
-        Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3). The bond tensors may be
+        Shape (n_crystals, 3, ..., 3) or (n_atoms, 3, ..., 3). The surroundings may be
         given where several networks share them.
         """
-        return self.read(self.features(batch, bonds), batch)
+        # What the head does not see need not be computed in the end.
+        seen = self.features(batch, around, pseudo=self.head.sees_pseudo)
+        return self.read(seen, batch)
 
-    def features(self, batch: GraphBatch, bonds: Tensor | None = None) -> Features:
+    def features(
+        self,
+        batch: GraphBatch,
+        around: Surroundings | None = None,
+        *,
+        pseudo: bool = True,
+    ) -> Features:
         """Return what the network sees of each atom, whatever is predicted from it.
 
         Scalars (n_atoms, channels), and natural and pseudo features
-        ((l_max + 1)², n_atoms, channels).
+        ((l_max + 1)², n_atoms, channels); the pseudo ones mean nothing if they are not
+        wanted.
         """
-        if bonds is None:
-            bonds = self.bonds(batch)
-        blocks, order = cut_into_blocks(batch, bonds)
+        blocks, order = around or self.surroundings(batch)
         scalars = self.embed(self.element_features[batch.numbers[order] - 1])
         n_components = (self.config.l_max + 1) ** 2
         natural = scalars.new_zeros(n_components, *scalars.shape)
-        pseudo = natural
-        for layer in self.layers:
-            scalars, natural, pseudo = layer(scalars, natural, pseudo, blocks)
+        odd = natural
+        for index, layer in enumerate(self.layers, start=1):
+            keep = pseudo or index < len(self.layers)
+            scalars, natural, odd = layer(
+                scalars, natural, odd, blocks, keep_pseudo=keep
+            )
         places = torch.argsort(order)
         return (
             scalars.index_select(0, places),
             natural.index_select(1, places),
-            pseudo.index_select(1, places),
+            odd.index_select(1, places),
         )
 
     def read(self, features: Features, batch: GraphBatch) -> Tensor:

@@ -75,6 +75,7 @@ class TensorHead(nn.Module):
         c, p = channels, n_pooled
         self.mixer = IrrepMixer(index_symmetry)
         self.kinds = self.mixer.kinds
+        self.sees_pseudo = any(is_pseudo for _, is_pseudo in self.kinds)
         self.sizes = degree_sizes(l_max)
         self.norm = nn.LayerNorm(c)
         self.pool = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)
@@ -126,6 +127,7 @@ class SiteHead(nn.Module):
         c, p = channels, n_pooled
         self.mixer = IrrepMixer(index_symmetry)
         self.kinds = self.mixer.kinds
+        self.sees_pseudo = any(is_pseudo for _, is_pseudo in self.kinds)
         self.sizes = degree_sizes(l_max)
         self.norm = nn.LayerNorm(c)
         self.select = nn.ModuleList(nn.Linear(c, p, bias=False) for _ in self.kinds)

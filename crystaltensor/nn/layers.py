@@ -10,7 +10,7 @@ from crystaltensor.nn.angular import (
     degree_sizes,
 )
 from crystaltensor.nn.batch import GraphBatch
-from crystaltensor.nn.pairs import Block, sources
+from crystaltensor.nn.pairs import Block
 from crystaltensor.nn.radial import SmoothBessel
 
 
@@ -141,27 +141,46 @@ class Convolution(nn.Module):
         natural: Tensor,
         pseudo: Tensor,
         blocks: list[Block],
+        *,
+        keep_pseudo: bool = True,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Map scalars (n, c) and features ((l_max + 1)², n, c) to new ones."""
+        """Map scalars (n, c) and features ((l_max + 1)², n, c) to new ones.
+
+        The pseudo features come back as they are unless they are to be kept up.
+        """
         normed = self.norm(scalars)
         density = bounded(self.gather(self._gather(self.send(normed), blocks)))
-        weights = self._per_component(self.receive(normed))
-        left = self.left(density) * (1 + weights[0])
-        right = self.right(density) * (1 + weights[1])
-        if self.first:
-            new_natural, new_pseudo = self.couple(left, right)
-        else:
+        weights = self._per_component(1 + self.receive(normed))
+        left = self.left(density) * weights[0]
+        right = self.right(density) * weights[1]
+        if not self.first:
             right = right + self.carry(self._carry(natural, blocks)) + natural
+        other = None
+        if not self.first:
             other = self.carry_pseudo(self._carry(pseudo, blocks)) + pseudo
-            even, odd = self.couple(left, right)
-            even_pseudo, odd_pseudo = self.couple_pseudo(left, other)
-            new_natural, new_pseudo = even + odd_pseudo, odd + even_pseudo
-        new_natural, new_pseudo = bounded(new_natural), bounded(new_pseudo)
+        new_natural, new_pseudo = self._couple(left, right, other, keep_pseudo)
+        new_natural = bounded(new_natural)
         hidden = self.update(torch.cat([normed, density[0], new_natural[0]], dim=1))
-        gates = 1 + self._per_component(self.gates(hidden))
-        natural = natural + (density + new_natural) * gates[0]
-        pseudo = pseudo + new_pseudo * gates[1]
-        return scalars + self.scalars(hidden), bounded(natural), bounded(pseudo)
+        gates = self._per_component(1 + self.gates(hidden))
+        natural = torch.addcmul(natural, density + new_natural, gates[0])
+        if new_pseudo is not None:
+            pseudo = bounded(torch.addcmul(pseudo, bounded(new_pseudo), gates[1]))
+        return scalars + self.scalars(hidden), bounded(natural), pseudo
+
+    def _couple(
+        self, left: Tensor, right: Tensor, other: Tensor | None, keep_pseudo: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Couple natural features with natural ones, and with pseudo ones if any."""
+        if not keep_pseudo:
+            natural = self.couple.one_parity(left, right, odd=False)
+            if other is not None:
+                natural = natural + self.couple_pseudo.one_parity(left, other, odd=True)
+            return natural, None
+        natural, pseudo = self.couple(left, right)
+        if other is not None:
+            even, odd = self.couple_pseudo(left, other)
+            natural, pseudo = natural + odd, pseudo + even
+        return natural, pseudo
 
     def _per_component(self, values: Tensor) -> Tensor:
         """Spread values (n, 2 * (l_max + 1) * c) to (2, (l_max + 1)², n, c)."""
@@ -171,19 +190,14 @@ class Convolution(nn.Module):
 
     def _gather(self, sent: Tensor, blocks: list[Block]) -> Tensor:
         """Sum bond tensors times scalars of the neighbours."""
-        gathered = [
-            bonds.transpose(1, 2) @ sources(sent, pairs) for pairs, bonds in blocks
-        ]  # (n, (l_max + 1)² * k, c)
-        width = self.n_radial * sent.shape[1]
-        return torch.cat(gathered).view(len(sent), -1, width).transpose(0, 1)
+        gathered = torch.cat([block.gather(sent) for block in blocks])
+        width = self.n_radial * sent.shape[1]  # (n, (l_max + 1)² * k, c)
+        return gathered.view(len(sent), -1, width).transpose(0, 1)
 
     def _carry(self, features: Tensor, blocks: list[Block]) -> Tensor:
-        """Sum radial functions times features of the neighbours."""
+        """Sum radial functions, the bond tensors of degree 0, times features."""
         n_components, n, c = features.shape
         flat = features.transpose(0, 1).reshape(n, -1)
-        carried = [
-            bonds[:, :, : self.n_radial].transpose(1, 2) @ sources(flat, pairs)
-            for pairs, bonds in blocks
-        ]  # (n, k, (l_max + 1)² * c)
-        split = torch.cat(carried).view(n, self.n_radial, n_components, c)
+        carried = torch.cat([block.gather(flat, self.n_radial) for block in blocks])
+        split = carried.view(n, self.n_radial, n_components, c)
         return split.permute(2, 0, 1, 3).reshape(n_components, n, -1)

@@ -159,14 +159,18 @@ class PotNet(nn.Module):
         """
         self.reference.fit(labels, compositions)
 
-    def forward(self, batch: GraphBatch, bonds: Tensor | None = None) -> Tensor:
+    def surroundings(self, batch: GraphBatch) -> Tensor:
+        """Return what does not depend on weights: the bond tensors."""
+        bonds: Tensor = self.bonds(batch)
+        return bonds
+
+    def forward(self, batch: GraphBatch, around: Tensor | None = None) -> Tensor:
         """Return one number per crystal in the unit of the labels, shape (n_crystals,).
 
-        The bond tensors may be given where several networks share them.
+        The surroundings may be given where several networks share them.
         """
         atoms = self.embed(self.element_features[batch.numbers - 1])
-        if bonds is None:
-            bonds = self.bonds(batch)
+        bonds = self.surroundings(batch) if around is None else around
         far = self.sums(batch)[:2] if self.sums else None
         for layer in self.layers:
             atoms = layer(atoms, bonds, batch.pair_atoms, far)
