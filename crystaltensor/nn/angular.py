@@ -112,11 +112,8 @@ class TensorProduct(nn.Module):
             results = range(abs(first - second), min(first + second, l_max) + 1)
             even = [result for result in results if (first + second + result) % 2 == 0]
             odd = [result for result in results if (first + second + result) % 2]
-            self.register_buffer(
-                f"table_{first}{second}",
-                _coupling_table(first, second, [*even, *odd]),
-                persistent=False,
-            )
+            table = _coupling_table(first, second, [*even, *odd])
+            self.register_buffer(f"table_{first}{second}", table, persistent=False)
             self.couplings.append((first, second, even, odd))
             for parity, degrees in enumerate((even, odd)):
                 for result in degrees:
@@ -155,10 +152,14 @@ class TensorProduct(nn.Module):
             if not results:
                 continue
             rows = [self.sizes[result] for result in results]
-            table = self.get_buffer(f"table_{first}{second}").to(left.dtype)
-            table = table[: sum(rows)] if even else table[-sum(rows) :]
             outer = lefts[first].unsqueeze(1) * rights[second].unsqueeze(0)
-            coupled = (table @ outer.reshape(-1, n * channels)).view(-1, n, channels)
+            coupled = outer.reshape(-1, n * channels)
+            if first and second:  # else the table is the identity
+                table = self.get_buffer(f"table_{first}{second}").to(left.dtype)
+                coupled = (
+                    table[: sum(rows)] if even else table[-sum(rows) :]
+                ) @ coupled
+            coupled = coupled.view(-1, n, channels)
             for result, part in zip(results, coupled.split(rows), strict=True):
                 paths[(first + second + result) % 2][result].append(part)
         return paths
