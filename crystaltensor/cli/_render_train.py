@@ -62,7 +62,8 @@ def training(
             elif isinstance(event, MemberBegins):
                 progress.reset(task)
                 if event.n_members > 1:
-                    console.print(f"Member {event.index + 1} of {event.n_members}")
+                    kind = "Without fold" if event.fold else "Member"
+                    console.print(f"{kind} {event.index + 1} of {event.n_members}")
             elif isinstance(event, EpochReport):
                 if quiet:
                     console.print(_line(event, row))

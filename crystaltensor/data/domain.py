@@ -8,15 +8,16 @@ import numpy as np
 
 from crystaltensor.crystals.crystal import SYMBOLS, reduced_formula
 from crystaltensor.data.features import LAST_ELEMENT, element_features
+from crystaltensor.data.traits import Traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from crystaltensor.data.graphs import CrystalGraph
-
     Floats = NDArray[np.float64]
+
+__all__ = ["FEW", "NEAREST", "QUANTITIES", "Domain", "Neighbour", "Traits"]
 
 FEW = 5
 """An element in fewer training crystals than this is a rare one."""
@@ -25,8 +26,8 @@ NEAREST = 5
 """Training crystals over which a distance is averaged."""
 
 _FEATURES = 16  # principal components that are kept
-_SHELL = 1.2  # neighbours up to this many times the nearest distance are one shell
 _FAR = 99.0  # percentile of the distances among the training crystals themselves
+_ALIKE = 0.7  # crystals this much of the distance away count as alike, chosen on val
 _CONSTANT = 1e-3  # what varies less says nothing
 _ROUNDING = 1e-6  # of a range
 _WEIGHT = 3.0  # of a quantity of the structure, where an element's has 1
@@ -38,77 +39,6 @@ QUANTITIES = {
     "atoms": ("primitive cell", "atoms"),
 }
 """What the range of the training crystals is known of: its name and its unit."""
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What is compared of a crystal; the same for every cell of it, in any frame.
-
-    Parameters
-    ----------
-    numbers : ndarray of int, shape (n_atoms,)
-        Atomic numbers.
-    volume : float
-        Per atom, in Å³.
-    distance : float
-        Mean over the atoms of the distance to the nearest neighbour, in Å.
-    coordination : float
-        Mean number of neighbours within about 1.2 times that distance.
-    atoms : int
-        In the primitive cell.
-    point_group : str
-        Symbol of the crystal class; empty if unknown.
-    """
-
-    numbers: "NDArray[np.int64]" = field(repr=False)
-    volume: float
-    distance: float
-    coordination: float
-    atoms: int
-    point_group: str
-
-    @classmethod
-    def of(cls, graph: "CrystalGraph", *, atoms: int, point_group: str) -> "Traits":
-        """Read them off a graph.
-
-        Parameters
-        ----------
-        graph : CrystalGraph
-            Of any cell of the crystal.
-        atoms : int
-            In the primitive cell.
-        point_group : str
-            Symbol of the crystal class.
-
-        Returns
-        -------
-        Traits
-            Of the crystal.
-        """
-        lengths = np.sqrt(np.square(graph.vectors).sum(axis=1))
-        starts = np.flatnonzero(np.diff(graph.targets, prepend=-1))
-        if not len(starts):  # atoms too far apart to see each other
-            reach = float(graph.volume) ** (1 / 3)
-            nearest, shell = np.array([reach]), np.zeros(1)
-        else:
-            nearest = np.minimum.reduceat(lengths, starts)
-            per_edge = np.repeat(nearest, np.diff([*starts, len(lengths)]))
-            # Continuous, so that noise in the positions does not jump to the features.
-            shares = np.clip((_SHELL + 0.1 - lengths / per_edge) / 0.2, 0, 1)
-            shell = np.add.reduceat(shares, starts)
-        return cls(
-            graph.numbers,
-            graph.volume / len(graph.numbers),
-            float(nearest.mean()),
-            float(shell.mean()),
-            atoms,
-            point_group,
-        )
-
-    @property
-    def structure(self) -> "Floats":
-        """Return what is compared of the structure, shape (3,)."""
-        return np.array([np.log(self.volume), np.log(self.distance), self.coordination])
 
 
 @dataclass(frozen=True)
@@ -154,6 +84,8 @@ class Domain:
         Crystal classes that occur; empty if unknown.
     typical, far : float
         Median and 99th percentile of the distances among them.
+    errors : ndarray, shape (n,), optional
+        Norms of the errors of networks that had not learnt from them.
     """
 
     names: tuple[str, ...] = field(repr=False)
@@ -166,10 +98,16 @@ class Domain:
     point_groups: frozenset[str]
     typical: float
     far: float
+    errors: "Floats | None" = field(repr=False, default=None)
 
     @classmethod
     def fit(
-        cls, traits: "Sequence[Traits]", *, names: "Sequence[str]", norms: "Floats"
+        cls,
+        traits: "Sequence[Traits]",
+        *,
+        names: "Sequence[str]",
+        norms: "Floats",
+        errors: "Floats | None" = None,
     ) -> "Domain":
         """Collect the statistics of training crystals.
 
@@ -181,6 +119,8 @@ class Domain:
             Of the crystals.
         norms : ndarray, shape (n,)
             Frobenius norms of their labels.
+        errors : ndarray, shape (n,), optional
+            Norms of the errors of networks that had not learnt from them.
 
         Returns
         -------
@@ -203,6 +143,7 @@ class Domain:
             point_groups=frozenset(t.point_group for t in traits if t.point_group),
             typical=max(float(np.median(among)), 1e-6),
             far=float(np.percentile(among, _FAR)),
+            errors=errors,
         )
 
     @cached_property
@@ -211,14 +152,14 @@ class Domain:
         points = self.points.astype(np.float64)
         return points, np.square(points).sum(axis=1)
 
-    def _squares(self, traits: "Traits") -> "Floats":
+    def _squares(self, traits: Traits) -> "Floats":
         """Return the squared distances to the training crystals, shape (n,)."""
         here = _given(traits) @ self.weights
         points, squares = self._seen
         found: Floats = squares - 2 * (points @ here) + here @ here
         return np.maximum(found, 0)
 
-    def distance(self, traits: "Traits") -> float:
+    def distance(self, traits: Traits) -> float:
         """Say how far a crystal is from what was seen.
 
         Parameters
@@ -232,16 +173,61 @@ class Domain:
             Mean distance to the five nearest training crystals, in units of the median
             of the same among these.
         """
-        squares = self._squares(traits)
-        few = min(NEAREST, len(squares))
-        nearest = np.sqrt(np.partition(squares, few - 1)[:few])
-        return float(nearest.mean()) / self.typical
+        return _nearest_mean(self._squares(traits)) / self.typical
 
-    def rarest(self, traits: "Traits") -> int:
+    def describe(self, many: "Sequence[Traits]") -> "dict[str, Floats]":
+        """Collect what the error of a prediction may depend on, the prediction apart.
+
+        Parameters
+        ----------
+        many : sequence of Traits
+            Of the crystals.
+
+        Returns
+        -------
+        dict
+            Shape (n,) each: ``"distance"`` and ``"rarest"``, from the methods of these
+            names; ``"volume"``, ``"coordination"`` and ``"atoms"``, as in `Traits`;
+            ``"like_label"``, ``"like_spread"`` and ``"like_error"``, mean and standard
+            deviation of the norms of the labels, and typical error, of the training
+            crystals that are alike, the last one zero where errors are not known; and
+            ``"elements"``, shape (n, n_elements), 1 for those that a crystal holds.
+        """
+        alike = [self._alike(traits) for traits in many]
+        held = np.zeros((len(many), LAST_ELEMENT))
+        for row, traits in zip(held, many, strict=True):
+            row[traits.numbers - 1] = 1.0
+        found = {
+            name: np.array([float(getattr(traits, name)) for traits in many])
+            for name in ("volume", "coordination", "atoms")
+        }
+        names = ("distance", "like_label", "like_spread", "like_error")
+        found |= dict(zip(names, np.array(alike).reshape(-1, 4).T, strict=True))
+        rarest = np.array([float(self.rarest(traits)) for traits in many])
+        return found | {"rarest": rarest, "elements": held}
+
+    def _alike(self, traits: Traits) -> tuple[float, float, float, float]:
+        """Return the distance, and what is known of the training crystals around.
+
+        Weights fall smoothly with the distance, so that noise moves nothing by a jump.
+        """
+        squares = self._squares(traits)
+        distance = _nearest_mean(squares)
+        width = max(_ALIKE * distance, _CONSTANT * self.typical)
+        weights = np.exp((squares.min() - squares) / (2 * width**2))
+        weights /= weights.sum()
+        label = float(weights @ self.norms)
+        spread = float(np.sqrt(weights @ np.square(self.norms - label)))
+        error = 0.0
+        if self.errors is not None:
+            error = float(weights @ np.sqrt(self.errors)) ** 2
+        return distance / self.typical, label, spread, error
+
+    def rarest(self, traits: Traits) -> int:
         """Count the training crystals that hold the rarest element of a crystal."""
         return int(self.counts[traits.numbers - 1].min())
 
-    def nearest(self, traits: "Traits", n: int = NEAREST) -> tuple[Neighbour, ...]:
+    def nearest(self, traits: Traits, n: int = NEAREST) -> tuple[Neighbour, ...]:
         """List the training crystals that are most like a crystal.
 
         Parameters
@@ -264,7 +250,7 @@ class Domain:
             for i in np.argsort(apart, kind="stable")[:n]
         )
 
-    def reasons(self, traits: "Traits", distance: float) -> list[str]:
+    def reasons(self, traits: Traits, distance: float) -> list[str]:
         """Say what about a crystal is unlike the training crystals.
 
         Parameters
@@ -289,7 +275,7 @@ class Domain:
             )
         return found
 
-    def _elements(self, traits: "Traits") -> list[str]:
+    def _elements(self, traits: Traits) -> list[str]:
         """Name elements that were never or hardly seen."""
         counts = {int(z): int(self.counts[z - 1]) for z in np.unique(traits.numbers)}
         strange = [SYMBOLS[z] for z, count in counts.items() if not count]
@@ -302,7 +288,7 @@ class Domain:
                 found.append(f"only {count} training {many} {SYMBOLS[z]}")
         return found
 
-    def _ranges(self, traits: "Traits") -> list[str]:
+    def _ranges(self, traits: Traits) -> list[str]:
         """Name quantities outside the range of the training crystals."""
         found = []
         for name, (what, unit) in QUANTITIES.items():
@@ -317,7 +303,9 @@ class Domain:
 
     def arrays(self) -> "dict[str, NDArray[Any]]":
         """Return the arrays, as a file holds them."""
+        errors = {} if self.errors is None else {"errors": self.errors}
         return {
+            **{name: each.astype(np.float32) for name, each in errors.items()},
             "norms": self.norms.astype(np.float32),
             "points": self.points,
             "weights": self.weights.astype(np.float32),
@@ -364,10 +352,17 @@ class Domain:
             point_groups=frozenset(plain["point_groups"]),
             typical=float(plain["typical"]),
             far=float(plain["far"]),
+            errors=arrays["errors"].astype(np.float64) if "errors" in arrays else None,
         )
 
 
-def _given(traits: "Traits") -> "Floats":
+def _nearest_mean(squares: "Floats") -> float:
+    """Average the distances to the nearest points, from the squares of all."""
+    few = min(NEAREST, len(squares))
+    return float(np.sqrt(np.partition(squares, few - 1)[:few]).mean())
+
+
+def _given(traits: Traits) -> "Floats":
     """Write down a crystal: shares of the elements, structure, and 1, shape (104,)."""
     shares = np.bincount(traits.numbers - 1, minlength=LAST_ELEMENT)
     return np.concatenate([shares / len(traits.numbers), traits.structure, [1.0]])

@@ -13,7 +13,7 @@ from crystaltensor.data.domain import Domain
 from crystaltensor.errors import ConfigError, DataError, ModelError
 from crystaltensor.properties import TensorProperty, find_property
 from crystaltensor.settings import read_small_file
-from crystaltensor.training.calibration import Calibration
+from crystaltensor.training.calibration import VERSION, Calibration
 from crystaltensor.training.config import TrainingConfig, read_config, to_toml
 
 if TYPE_CHECKING:
@@ -207,7 +207,8 @@ def describe_model(folder: Path) -> TrainedModel:
         if config is None:
             raise ModelError(f"{folder}: {SETTINGS} is missing")
         row = find_property(config.property)
-        calibrated = record.get("uncertainty")
+        calibrated = record.get("uncertainty") or {}
+        current = calibrated.get("version") == VERSION  # others have to be made again
         return TrainedModel(
             name=str(record["name"]),
             version=str(record["version"]),
@@ -219,7 +220,7 @@ def describe_model(folder: Path) -> TrainedModel:
             metrics=dict(record["metrics"]),
             members=tuple(dict(member) for member in record["members"]),
             folder=folder,
-            calibration=Calibration.restore(row, calibrated) if calibrated else None,
+            calibration=Calibration.restore(row, calibrated) if current else None,
             usual_residual=float(record.get("symmetry_residual", 0.0)),
         )
     except (

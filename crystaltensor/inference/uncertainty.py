@@ -18,10 +18,10 @@ from crystaltensor.symmetry.sites import site_projectors
 from crystaltensor.training.calibration import (
     LEVELS,
     Calibration,
-    Cases,
     factorised,
     percent,
 )
+from crystaltensor.training.cases import Cases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -273,13 +273,12 @@ def estimate(
                 for each in asked
             ]
         )
-    distances = [domain.distance(each.traits) for each in asked]
+    known = domain.describe([each.traits for each in asked])
     cases = Cases(
         row,
         (to_components(raw, row.index_symmetry)[..., None, :] @ allowed)[..., 0, :],
         allowed,
-        np.repeat(distances, counts),
-        np.repeat([float(domain.rarest(each.traits)) for each in asked], counts),
+        {name: np.repeat(values, counts, axis=0) for name, values in known.items()},
     )
     covariances = calibration.model.covariances(cases)
     expected = calibration.model.expected(cases)
@@ -296,11 +295,11 @@ def estimate(
             scaled[end - count : end],
             expected[end - count : end],
             {name: sigma[end - count : end] for name, sigma in quantities.items()},
-            distance,
+            float(distance),
             each.turn,
             each.form,
         )
         for each, end, count, distance in zip(
-            asked, ends, counts, distances, strict=True
+            asked, ends, counts, known["distance"], strict=True
         )
     ]

@@ -1,33 +1,40 @@
-r"""From the disagreement of an ensemble to intervals that hold what they promise.
+r"""From what networks get wrong to intervals that hold what they promise.
 
 The covariance of an error is :math:`\Sigma = (g s)^2 \hat\Sigma`: a shape of trace one
 (`error_shape`), the expected size g (`error_scale`), and a factor s. Errors have heavier
 tails than a normal distribution, so that half-widths of intervals are not multiples of
 :math:`\sigma` from its table, but quantiles of what was seen: the scores
-:math:`|\text{error}| / \sigma` of the validation crystals, each from a fit without it
-(split conformal prediction [1]_, with cross-validation inside the validation set).
-:math:`\sigma` itself is the half-width that holds 68.27 %.
+:math:`|\text{error}| / \sigma` of crystals that were not learnt from, each from a fit
+without it (conformal prediction [1]_). :math:`\sigma` itself is the half-width that holds
+68.27 %.
+
+Crystals that were not learnt from are those of the validation set, or, far more of them,
+the training crystals, each predicted by a network that was trained without its part of
+them, as in CV+ [2]_. The scores of such single networks become those of the ensemble by
+a factor and a power for each kind of score, measured on the validation crystals, which
+both predict.
 
 References
 ----------
 .. [1] A. N. Angelopoulos and S. Bates, Found. Trends Mach. Learn. 16, 494 (2023).
+.. [2] R. F. Barber et al., Ann. Statist. 49, 486 (2021).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystaltensor.errors import DataError
 from crystaltensor.symmetry.coordinates import component_basis
 from crystaltensor.symmetry.index_symmetry import parse_index_symmetry
 from crystaltensor.symmetry.quantities import propagate, quantities
+from crystaltensor.training.cases import Cases
 from crystaltensor.training.error_scale import ErrorScale
 from crystaltensor.training.error_shape import ErrorShape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,126 +49,17 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 ONE_SIGMA = 0.6827
 """What an interval of one standard deviation of a normal distribution holds."""
 
+VERSION = 2
+"""Of what `Calibration.as_dict` gives."""
+
 FEWEST = 20
 """Validation crystals without which nothing is calibrated."""
 
 _NORMAL = (0.6745, 1.2816, 1.6449, 1.96)  # of a normal distribution, for comparison
-_FOLDS = 10
+_POWERS = (0.3, 1.5)  # of scores, when those of single networks become an ensemble's
+_HALVINGS = 40
 _ROUNDING = 1e-12  # an eigenvalue this far below the largest is zero
 _ZERO = 1e-8  # a σ this far below the largest of a tensor is that of a zero
-
-
-@dataclass(frozen=True, eq=False)
-class Cases:
-    """Predictions of an ensemble, with what is known of each and, if it is, the truth.
-
-    Parameters
-    ----------
-    row : TensorProperty
-        What was predicted.
-    members : ndarray, shape (n_members, n, n_components)
-        Allowed irreducible components, on the scale on which they are learnt.
-    allowed : ndarray, shape (n, n_components, n_components)
-        Projectors on what symmetry allows.
-    distance : ndarray, shape (n,)
-        From the training crystals.
-    rarest : ndarray, shape (n,)
-        Training crystals with the rarest element.
-    label : ndarray, shape (n, n_components), optional
-        The truth; left out where it is not known.
-    sign_known : ndarray of bool, shape (n,), optional
-        False where the truth may as well be its negative.
-    crystal : ndarray of int, shape (n,), optional
-        To which crystal a tensor belongs, if that has several.
-    """
-
-    row: "TensorProperty"
-    members: "Floats" = field(repr=False)
-    allowed: "Floats" = field(repr=False)
-    distance: "Floats" = field(repr=False)
-    rarest: "Floats" = field(repr=False)
-    label: "Floats | None" = field(repr=False, default=None)
-    sign_known: "NDArray[np.bool_] | None" = field(repr=False, default=None)
-    crystal: "NDArray[np.int64] | None" = field(repr=False, default=None)
-
-    @cached_property
-    def mean(self) -> "Floats":
-        """Mean of the members, shape (n, n_components)."""
-        mean: Floats = self.members.mean(axis=0)
-        return mean
-
-    @cached_property
-    def spreads(self) -> "Floats | None":
-        """Covariances of the members, (n, n_components, n_components); None of one."""
-        if len(self.members) < 2:
-            return None
-        apart = self.members - self.mean
-        matrices: Floats = np.einsum("mna,mnb->nab", apart, apart, optimize=True)
-        return matrices / (len(self.members) - 1)
-
-    @cached_property
-    def raw(self) -> "dict[str, Floats]":
-        """What the expected size of the error is computed from."""
-        spread = np.zeros(len(self.mean))
-        if self.spreads is not None:
-            spread = np.sqrt(np.trace(self.spreads, axis1=1, axis2=2))
-        return {
-            "spread": spread,
-            "norm": np.linalg.norm(self.mean, axis=1),
-            "distance": self.distance,
-            "rarest": self.rarest,
-        }
-
-    @cached_property
-    def truth(self) -> "Floats":
-        """The labels, with the sign of the prediction where that is a convention."""
-        if self.label is None:
-            raise DataError("the truth of these predictions is not known")
-        if self.sign_known is None:
-            return self.label
-        against = np.einsum("na,na->n", self.mean, self.label) < 0
-        flip = against & ~self.sign_known
-        return np.where(flip[:, None], -self.label, self.label)
-
-    @cached_property
-    def weights(self) -> "Floats":
-        """One vote for each crystal, shared by its tensors."""
-        if self.crystal is None:
-            return np.ones(len(self.mean))
-        _, place, counts = np.unique(
-            self.crystal, return_inverse=True, return_counts=True
-        )
-        votes: Floats = 1.0 / counts[place]
-        return votes
-
-    @property
-    def n_crystals(self) -> int:
-        """Count the crystals."""
-        return round(float(self.weights.sum()))
-
-    def folds(self) -> "list[NDArray[np.bool_]]":
-        """Draw the parts of the cross-validation: whole crystals, always the same."""
-        crystal = np.arange(len(self.mean)) if self.crystal is None else self.crystal
-        kinds, place = np.unique(crystal, return_inverse=True)
-        drawn = np.random.default_rng(0).permutation(len(kinds)) % _FOLDS
-        return [drawn[place] == part for part in range(_FOLDS)]
-
-    def take(self, chosen: "NDArray[np.bool_]") -> "Cases":
-        """Return some of the cases."""
-
-        def pick(values: Any) -> Any:  # noqa: ANN401 - an array of any kind, or None
-            return None if values is None else values[chosen]
-
-        return replace(
-            self,
-            members=self.members[:, chosen],
-            allowed=self.allowed[chosen],
-            distance=self.distance[chosen],
-            rarest=self.rarest[chosen],
-            label=pick(self.label),
-            sign_known=pick(self.sign_known),
-            crystal=pick(self.crystal),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,13 +79,20 @@ class ErrorModel:
 
     @classmethod
     def fit(cls, cases: Cases) -> "ErrorModel":
-        """Fit both to cases with labels."""
+        """Fit both to cases with labels; what an ensemble disagrees by is left out."""
         errors = cases.mean - cases.truth
-        shape = ErrorShape.fit(
-            cases.row.index_symmetry, errors, cases.allowed, cases.spreads
-        )
+        shape = ErrorShape.fit(cases.row.index_symmetry, errors, cases.allowed)
         sizes = np.linalg.norm(errors, axis=1)
         return cls(shape, ErrorScale.fit(cases.raw, sizes, cases.weights))
+
+    def adapt(self, cases: Cases) -> "ErrorModel":
+        """Learn from predictions of an ensemble what its disagreement tells on top."""
+        errors = cases.mean - cases.truth
+        sizes = np.linalg.norm(errors, axis=1)
+        return ErrorModel(
+            self.shape.adapt(errors, cases.allowed, cases.spreads),
+            self.scale.adapt(cases.raw, sizes, cases.weights),
+        )
 
     def expected(self, cases: Cases) -> "Floats":
         """Return the expected sizes g of the errors, shape (n,)."""
@@ -209,14 +114,14 @@ class Calibration:
     row : TensorProperty
         What they are of.
     model : ErrorModel
-        Fitted to the validation crystals.
+        Fitted to crystals that were not learnt from.
     factors : mapping
         ``"error"``, ``"component"`` and the names of `quantities`, each to the factors
         of one σ and of `LEVELS`: quantiles of the scores.
     sizes : tuple of float
         Expected sizes of the errors of the validation crystals at every 5 %, ascending.
     n : int
-        Number of validation crystals.
+        Number of crystals that the factors are from.
     """
 
     row: "TensorProperty"
@@ -248,6 +153,7 @@ class Calibration:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return {
+            "version": VERSION,
             "n": self.n,
             "levels": [ONE_SIGMA, *LEVELS],
             "factors": {name: list(values) for name, values in self.factors.items()},
@@ -276,50 +182,76 @@ class Calibration:
         )
 
 
-def calibrate(cases: Cases) -> "tuple[Calibration, dict[str, Any]] | None":
-    """Fit shape, size and factors to validation crystals.
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """What single networks say of crystals that they have not learnt from.
+
+    Parameters
+    ----------
+    strangers : Cases
+        Training crystals, each predicted by a network that was trained without its
+        part of them; with `part`.
+    twins : sequence of Cases
+        The validation crystals, predicted by each of these networks.
+    """
+
+    strangers: Cases
+    twins: "Sequence[Cases]"
+
+
+def calibrate(
+    cases: Cases, left_out: LeftOut | None = None
+) -> "tuple[Calibration, dict[str, Any]] | None":
+    """Fit shape, size and factors to crystals that were not learnt from.
 
     Parameters
     ----------
     cases : Cases
-        Predictions for crystals that were not learnt from, with their labels.
+        Predictions of the ensemble for the validation crystals, with their labels.
+    left_out : LeftOut, optional
+        Predictions for training crystals that the networks had not seen.
 
     Returns
     -------
     calibration : Calibration
         The result.
     coverage : dict
-        What the intervals hold of crystals they were not fitted to, as `measure_coverage`
-        returns it; with ``"normal"``, the same of components if one factor and the
-        quantiles of a normal distribution are used in place of the scores' own.
+        What the intervals hold of the validation crystals, as `measure_coverage` returns
+        it; with ``"normal"``, the same of components if one factor and the quantiles of
+        a normal distribution were used in place of the scores' own.
 
     None if there are fewer than 20 crystals, or no errors.
     """
     errors = np.linalg.norm(cases.mean - cases.truth, axis=1)
     if cases.n_crystals < FEWEST or not errors.any():
         return None
-    parts = cases.folds()
-    scores: list[Scores] = []
-    expected = np.empty(len(errors))
-    for part in parts:
-        model = ErrorModel.fit(cases.take(~part))
-        own = cases.take(part)
-        scores.append(_scores(model, own))
-        expected[part] = model.expected(own)
-    factors = {name: _factors(_joined(scores, name)) for name in scores[0]}
-    held = {name: _cross_coverage(scores, name) for name in ("error", "component")}
+    strangers = cases if left_out is None else left_out.strangers
+    alone = ErrorModel.fit(strangers)
+    model = alone.adapt(cases)
+    scores, expected = _crossed(strangers, adapting=left_out is None)
+    factors = {name: _factors(found) for name, found in scores.items()}
+    seen = scores
+    if left_out is not None:
+        seen, expected = _scores(model, cases), model.expected(cases)
+        twins = [_scores(alone, twin) for twin in left_out.twins]
+        for name, found in scores.items():
+            moved = _transfer(found, _joined(twins, name), seen[name])
+            factors[name] = _factors(found, *moved)
+    own = model.expected(strangers if left_out is None else cases)
+    sizes = np.quantile(own, np.linspace(0, 1, 21))
+    calibration = Calibration(
+        cases.row, model, factors, tuple(sizes.tolist()), strangers.n_crystals
+    )
     coverage = {
         "n": cases.n_crystals,
-        **held,
-        "normal": _cross_coverage(scores, "component", normal=True),
+        **{
+            name: _shares_inside(*seen[name], factors[name][1:])
+            for name in ("error", "component")
+        },
+        "normal": _normal_shares(*seen["component"]),
         "worst_fifth": _share_of_worst(expected, errors),
     }
-    model = ErrorModel.fit(cases)
-    sizes = np.quantile(model.expected(cases), np.linspace(0, 1, 21))
-    found = Calibration(
-        cases.row, model, factors, tuple(sizes.tolist()), cases.n_crystals
-    )
-    return found, coverage
+    return calibration, coverage
 
 
 def measure_coverage(calibration: Calibration, cases: Cases) -> dict[str, Any]:
@@ -405,15 +337,68 @@ def _scores(model: ErrorModel, cases: Cases) -> "Scores":
     return found
 
 
-def _joined(scores: "list[Scores]", name: str) -> "tuple[Floats, Floats]":
+def _crossed(cases: Cases, *, adapting: bool) -> "tuple[Scores, Floats]":
+    """Score every part, and expect its errors, by a model that is fitted to the others."""
+    scores: list[Scores] = []
+    expected = np.empty(len(cases.mean))
+    for part in cases.folds():
+        others, own = cases.take(~part), cases.take(part)
+        model = ErrorModel.fit(others)
+        model = model.adapt(others) if adapting else model
+        scores.append(_scores(model, own))
+        expected[part] = model.expected(own)
+    return {name: _joined(scores, name) for name in scores[0]}, expected
+
+
+def _joined(scores: "Sequence[Scores]", name: str) -> "tuple[Floats, Floats]":
     """Put the scores of several parts together."""
     values, weights = zip(*(each[name] for each in scores), strict=True)
     return np.concatenate(values), np.concatenate(weights)
 
 
-def _factors(scored: "tuple[Floats, Floats]") -> tuple[float, ...]:
-    """Find the quantiles of scores for one σ and for every level."""
-    return tuple(_quantile(*scored, level) for level in (ONE_SIGMA, *LEVELS))
+def _transfer(
+    seen: "tuple[Floats, Floats]",
+    theirs: "tuple[Floats, Floats]",
+    ours: "tuple[Floats, Floats]",
+) -> tuple[float, float]:
+    r"""Find what makes scores of single networks those of an ensemble.
+
+    Its scores are taken to be :math:`c t^\beta`: smaller, and, as far as its spread tells
+    large errors from small ones, with shorter tails. Both numbers are from means of the
+    scores and of their roots: for the crystals that both predict, these change by the
+    factors by which they are to change for all.
+    """
+    if not all(values.any() for values, _ in (seen, theirs, ours)):
+        return 1.0, 1.0
+    wanted = _tails(*seen) + _tails(*ours) - _tails(*theirs)
+    low, high = _POWERS
+    for _ in range(_HALVINGS):
+        power = (low + high) / 2
+        above = _tails(seen[0] ** power, seen[1]) > wanted
+        low, high = (low, power) if above else (power, high)
+    power = (low + high) / 2
+    root = _mean_root(*seen) * _mean_root(*ours) / _mean_root(*theirs)
+    return (root / _mean_root(seen[0] ** power, seen[1])) ** 2, power
+
+
+def _mean_root(values: "Floats", weights: "Floats") -> float:
+    """Average the roots of scores."""
+    return float(np.average(np.sqrt(values), weights=weights))
+
+
+def _tails(values: "Floats", weights: "Floats") -> float:
+    """Compare the mean of scores with that of their roots; it grows with their tails."""
+    mean = float(np.average(values, weights=weights))
+    return float(np.log(mean) - 2 * np.log(_mean_root(values, weights)))
+
+
+def _factors(
+    scored: "tuple[Floats, Floats]", ratio: float = 1.0, power: float = 1.0
+) -> tuple[float, ...]:
+    """Find the quantiles of scores, transferred, for one σ and for every level."""
+    return tuple(
+        ratio * _quantile(*scored, level) ** power for level in (ONE_SIGMA, *LEVELS)
+    )
 
 
 def _quantile(values: "Floats", weights: "Floats", level: float) -> float:
@@ -439,23 +424,11 @@ def _shares_inside(
     }
 
 
-def _cross_coverage(
-    scores: "list[Scores]", name: str, *, normal: bool = False
-) -> dict[str, float]:
-    """Hold the scores of each part against the factors of all the others."""
-    inside = dict.fromkeys(map(percent, LEVELS), 0.0)
-    total = 0.0
-    for part, own in enumerate(scores):
-        others = _joined(scores[:part] + scores[part + 1 :], name)
-        limits = _factors(others)[1:]
-        if normal:
-            width = float(np.sqrt(np.average(others[0] ** 2, weights=others[1])))
-            limits = tuple(width * factor for factor in _NORMAL)
-        values, weights = own[name]
-        for level, share in _shares_inside(values, weights, limits).items():
-            inside[level] += share * float(weights.sum())
-        total += float(weights.sum())
-    return {level: share / total for level, share in inside.items()}
+def _normal_shares(values: "Floats", weights: "Floats") -> dict[str, float]:
+    """Weigh the scores inside the intervals that a normal distribution would give."""
+    width = float(np.sqrt(np.average(values**2, weights=weights)))
+    limits = tuple(width * factor for factor in _NORMAL)
+    return _shares_inside(values, weights, limits)
 
 
 def _share_of_worst(expected: "Floats", errors: "Floats") -> float:

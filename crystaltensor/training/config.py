@@ -98,6 +98,10 @@ class TrainingConfig:
         Of the weights and of the order of the crystals.
     members
         Networks of the ensemble; member i is trained with the seed `seed` + i.
+    folds
+        Parts of the training crystals. For each a further network is trained without
+        it: the errors for what it has not seen calibrate the uncertainty. These
+        networks are no part of the model. 0 to calibrate on val alone.
     epochs
         The learning rate falls to zero over this many.
     patience
@@ -156,6 +160,7 @@ class TrainingConfig:
     skip_bad_rows: bool = False
     seed: int = 0
     members: int = 1
+    folds: int = 0
     epochs: int = 60
     patience: int = 20
     keep: str = "best"
@@ -191,6 +196,7 @@ class TrainingConfig:
         check_bounds(
             self,
             members=(1, 1000),
+            folds=(0, 1000),
             epochs=many,
             patience=many,
             batch_size=many,
@@ -204,6 +210,8 @@ class TrainingConfig:
             loss_floor=(0, 1e30),
             loss_softness=(0, 1e30),
         )
+        if self.folds == 1:
+            raise ConfigError("folds must be 0, or at least 2")
         if not self.symprec or not all(0 < each <= 10 for each in self.symprec):
             raise ConfigError("symprec must be a list of positive distances, in Å")
         self._check_data()

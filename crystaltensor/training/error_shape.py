@@ -11,7 +11,7 @@ components; D is the same for all crystals and invariant under rotations, so tha
 one small matrix for each kind of irreducible component.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,17 +54,12 @@ class ErrorShape:
 
     @classmethod
     def fit(
-        cls,
-        index_symmetry: str,
-        errors: "Floats",
-        allowed: "Floats",
-        spreads: "Floats | None",
+        cls, index_symmetry: str, errors: "Floats", allowed: "Floats"
     ) -> "ErrorShape":
-        r"""Estimate the shape from the directions of errors; their sizes do not count.
+        r"""Estimate D from the directions of errors; their sizes do not count.
 
         The blocks solve the equation of Tyler's estimator [1]_, restricted to matrices
-        that rotations leave alone; the weight maximises the likelihood of the
-        directions under the angular Gaussian distribution that it belongs to.
+        that rotations leave alone.
 
         Parameters
         ----------
@@ -74,27 +69,50 @@ class ErrorShape:
             In irreducible components.
         allowed : ndarray, shape (n, n_components, n_components)
             Projectors on what the symmetries allow.
-        spreads : ndarray, shape (n, n_components, n_components), or None
-            Covariances of the ensemble; None if it has one member.
 
         Returns
         -------
         ErrorShape
-            The estimate.
+            The estimate, without the ensemble.
 
         References
         ----------
         .. [1] D. E. Tyler, Ann. Statist. 15, 234 (1987).
         """
         seen = np.linalg.norm(errors, axis=1) > 0
-        errors, allowed = errors[seen], allowed[seen]
-        blocks = _tyler(component_blocks(index_symmetry), errors, allowed)
-        shape = cls(index_symmetry, blocks, 0.0)
-        if spreads is None or not len(errors):
-            return shape
-        tried = [cls(index_symmetry, blocks, weight) for weight in _WEIGHTS]
+        places = component_blocks(index_symmetry)
+        return cls(index_symmetry, _tyler(places, errors[seen], allowed[seen]), 0.0)
+
+    def adapt(
+        self, errors: "Floats", allowed: "Floats", spreads: "Floats | None"
+    ) -> "ErrorShape":
+        """Choose the weight of the ensemble by errors of its own.
+
+        It maximises the likelihood of the directions under the angular Gaussian
+        distribution that it belongs to.
+
+        Parameters
+        ----------
+        errors, allowed
+            As in `fit`.
+        spreads : ndarray, shape (n, n_components, n_components), or None
+            Covariances of the ensemble; None if it has one member.
+
+        Returns
+        -------
+        ErrorShape
+            With the same D.
+        """
+        seen = np.linalg.norm(errors, axis=1) > 0
+        if spreads is None or not seen.any() or errors.shape[1] == 1:
+            return self
+        tried = [replace(self, weight=weight) for weight in _WEIGHTS]
         merits = [
-            _likelihood(errors, allowed, each.covariance(allowed, spreads[seen]))
+            _likelihood(
+                errors[seen],
+                allowed[seen],
+                each.covariance(allowed[seen], spreads[seen]),
+            )
             for each in tried
         ]
         return tried[int(np.argmax(merits))]

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crystaltensor.data.datasets import PreparedData
-    from crystaltensor.data.domain import Domain, Traits
+    from crystaltensor.data.domain import Domain
     from crystaltensor.properties import TensorProperty
-    from crystaltensor.training.calibration import Cases
+    from crystaltensor.training.calibration import LeftOut
+    from crystaltensor.training.cases import Cases
+    from crystaltensor.workflows.folds import FoldTable
 
     Floats = NDArray[np.float64]
 
@@ -23,8 +26,9 @@ def calibrate_ensemble(
     data: "PreparedData",
     row: "TensorProperty",
     predicted: "Sequence[Mapping[str, Floats]]",
+    table: "FoldTable | None" = None,
 ) -> "tuple[dict[str, Any], Domain]":
-    """Calibrate the uncertainty of an ensemble on val, and measure it on test.
+    """Calibrate the uncertainty of an ensemble, and measure it on test.
 
     Parameters
     ----------
@@ -35,6 +39,9 @@ def calibrate_ensemble(
     predicted : sequence of mapping
         For each member ``"val"`` and, if there are such crystals, ``"test"`` to its
         tensors.
+    table : FoldTable, optional
+        What networks say of training crystals that they have not learnt from; without
+        it the validation crystals are all that it is calibrated on.
 
     Returns
     -------
@@ -47,16 +54,17 @@ def calibrate_ensemble(
     domain : Domain
         The training crystals.
     """
+    from crystaltensor.symmetry.coordinates import to_components
     from crystaltensor.training.calibration import calibrate, measure_coverage
 
-    traits = [_traits(data, index) for index in range(len(data.graphs))]
-    domain = _domain(data, row, traits)
-    cases = {
-        split: _cases(
-            data, row, split, [each[split] for each in predicted], traits, domain
-        )
-        for split in predicted[0]
-    }
+    known = _Known(data, row)
+    domain, left_out = known.domain(data.part("train")), None
+    if table is not None:
+        left_out, domain = _strangers(known, table)
+    cases = {}
+    for split in predicted[0]:
+        members = [to_components(each[split], row.index_symmetry) for each in predicted]
+        cases[split] = known.cases(data.part(split), members, domain)
     record: dict[str, Any] = {
         "symmetry_residual": _usual_residual(
             [each["val"] for each in predicted], cases["val"]
@@ -64,7 +72,7 @@ def calibrate_ensemble(
         "uncertainty": None,
         "domain": None,
     }
-    found = calibrate(cases["val"])
+    found = calibrate(cases["val"], left_out)
     if found is not None:
         calibration, inside = found
         record["uncertainty"] = {**calibration.as_dict(), "coverage": {"val": inside}}
@@ -72,7 +80,7 @@ def calibrate_ensemble(
             held = measure_coverage(calibration, cases["test"])
             record["uncertainty"]["coverage"]["test"] = held
     if "test" in cases:
-        record["domain"] = _strangers(data, cases["test"], traits, domain)
+        record["domain"] = _warned(known, cases["test"], domain)
     return record, domain
 
 
@@ -107,99 +115,154 @@ def calibrate_model(folder: Path, *, base: Path, device: str = "cpu") -> dict[st
         update_record,
     )
     from crystaltensor.training.task import predict_splits
-    from crystaltensor.workflows.preparation import prepare_data
+    from crystaltensor.workflows.folds import read_table
+    from crystaltensor.workflows.preparation import PREPARED, prepare_data
 
     model = describe_model(folder)
     networks = load_network(model).to(device)
     with tempfile.TemporaryDirectory() as scratch:
-        data, _ = prepare_data(model.config, Path(scratch), base=base)
+        place = folder if (folder / PREPARED).is_file() else Path(scratch)
+        data, _ = prepare_data(model.config, place, base=base)
     predicted = [predict_splits(network, data, device=device) for network in networks]
-    calibrated, domain = calibrate_ensemble(data, model.row, predicted)
+    table = read_table(folder, data)
+    calibrated, domain = calibrate_ensemble(data, model.row, predicted, table)
     record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     record |= calibrated
     update_record(folder, record, domain)
     return record
 
 
-def _traits(data: "PreparedData", index: int) -> "Traits":
-    """Collect what is compared of a crystal."""
-    from crystaltensor.data.domain import Traits
+class _Known:
+    """What is known of the crystals of a data set.
 
-    return Traits.of(
-        data.graphs[index],
-        atoms=int(data.n_primitive[index]),
-        point_group=str(data.point_groups[index]),
-    )
+    Parameters
+    ----------
+    data : PreparedData
+        The crystals.
+    row : TensorProperty
+        What their labels are of.
+    """
 
+    def __init__(self, data: "PreparedData", row: "TensorProperty") -> None:
+        import numpy as np
 
-def _domain(
-    data: "PreparedData", row: "TensorProperty", traits: "Sequence[Traits]"
-) -> "Domain":
-    """Collect the training crystals."""
-    import numpy as np
+        from crystaltensor.data.domain import Traits
 
-    from crystaltensor.data.domain import Domain
-    from crystaltensor.training.loop import label_rows
+        self.data, self.row = data, row
+        self.traits = [
+            Traits.of(graph, atoms=int(atoms), point_group=str(group))
+            for graph, atoms, group in zip(
+                data.graphs, data.n_primitive, data.point_groups, strict=True
+            )
+        ]
+        self.counts = np.ones(len(data.graphs), dtype=np.int64)
+        if data.sites is not None:
+            self.counts = np.array([len(graph.numbers) for graph in data.graphs])
 
-    train = data.part("train")
-    norms = []
-    for index in train:
-        labels = data.tensors[label_rows(data, [index])].ravel()
-        # That of a tensor of atoms is the root mean square over the atoms; a scalar
-        # keeps its sign.
-        size = np.linalg.norm(labels) / np.sqrt(len(labels) / 3**row.rank)
-        norms.append(size if row.rank else labels[0])
-    return Domain.fit(
-        [traits[i] for i in train],
-        names=[data.names[i] for i in train],
-        norms=np.array(norms),
-    )
+    def domain(
+        self, part: "NDArray[np.int64]", errors: "Floats | None" = None
+    ) -> "Domain":
+        """Collect the training crystals among some."""
+        import numpy as np
 
+        from crystaltensor.data.domain import Domain
+        from crystaltensor.training.loop import label_rows
 
-def _cases(
-    data: "PreparedData",
-    row: "TensorProperty",
-    split: str,
-    members: "Sequence[Floats]",
-    traits: "Sequence[Traits]",
-    domain: "Domain",
-) -> "Cases":
-    """Put together what is known of the predictions for one set of crystals."""
-    import numpy as np
-
-    from crystaltensor.symmetry.coordinates import allowed_components, to_components
-    from crystaltensor.training.calibration import Cases
-    from crystaltensor.training.loop import label_rows
-    from crystaltensor.training.metrics import nearest_labels
-
-    part = data.part(split)
-    rows = label_rows(data, part)
-    counts = np.ones(len(part), dtype=np.int64)
-    if data.sites is None:
-        allowed = np.stack(
-            [
-                allowed_components(data.graphs[i].projectors, row.index_symmetry)
-                for i in part
-            ]
+        norms = []
+        for index in part:
+            labels = self.data.tensors[label_rows(self.data, [index])].ravel()
+            # That of a tensor of atoms is the root mean square over the atoms; a scalar
+            # keeps its sign.
+            size = np.linalg.norm(labels) / np.sqrt(len(labels) / 3**self.row.rank)
+            norms.append(size if self.row.rank else labels[0])
+        return Domain.fit(
+            [self.traits[i] for i in part],
+            names=[self.data.names[i] for i in part],
+            norms=np.array(norms),
+            errors=errors,
         )
-    else:
-        allowed = data.sites[rows].astype(np.float64)
-        counts = np.array([len(data.graphs[i].numbers) for i in part])
-    label = data.tensors[rows]
-    if data.alternatives is not None:
-        mean, choices = np.mean(members, axis=0), data.alternatives[rows]
-        label = nearest_labels(mean, choices, up_to_sign=~data.sign_known[part])
-    given = to_components(np.stack(members), row.index_symmetry)
-    return Cases(
-        row,
-        np.einsum("mna,nab->mnb", given, allowed),
-        allowed,
-        np.repeat([domain.distance(traits[i]) for i in part], counts),
-        np.repeat([float(domain.rarest(traits[i])) for i in part], counts),
-        to_components(label, row.index_symmetry),
-        np.repeat(data.sign_known[part], counts),
-        np.repeat(np.arange(len(part)), counts),
+
+    def cases(
+        self,
+        part: "NDArray[np.int64]",
+        members: "Sequence[NDArray[np.floating[Any]]]",
+        domain: "Domain | None" = None,
+    ) -> "Cases":
+        """Put together what is known of predictions, given as components.
+
+        Without the training crystals only errors can be asked for.
+        """
+        import numpy as np
+
+        from crystaltensor.symmetry.coordinates import (
+            allowed_components,
+            to_components,
+        )
+        from crystaltensor.training.cases import Cases
+        from crystaltensor.training.loop import label_rows
+        from crystaltensor.training.metrics import nearest_labels
+
+        data, symmetry = self.data, self.row.index_symmetry
+        rows, counts = label_rows(data, part), self.counts[part]
+        if data.sites is None:
+            projectors = [data.graphs[i].projectors for i in part]
+            allowed = np.stack([allowed_components(p, symmetry) for p in projectors])
+        else:
+            allowed = data.sites[rows].astype(np.float64)
+        given = np.einsum("mna,nab->mnb", np.stack(members), allowed)
+        label = to_components(data.tensors[rows], symmetry)
+        if data.alternatives is not None:
+            choices = to_components(data.alternatives[rows], symmetry)
+            free = ~data.sign_known[part]
+            label = nearest_labels(given.mean(axis=0), choices, up_to_sign=free)
+        described = domain.describe([self.traits[i] for i in part]) if domain else {}
+        return Cases(
+            self.row,
+            given,
+            allowed,
+            {name: np.repeat(each, counts, axis=0) for name, each in described.items()},
+            label,
+            np.repeat(data.sign_known[part], counts),
+            np.repeat(np.arange(len(part)), counts),
+        )
+
+
+def _strangers(known: _Known, table: "FoldTable") -> "tuple[LeftOut, Domain]":
+    """Collect what single networks say of crystals that they have not learnt from.
+
+    What is known of these is known of the crystals that each network did learn from;
+    the domain returned is that of all, with the errors that were made.
+    """
+    import numpy as np
+
+    from crystaltensor.data.folds import fold_numbers
+    from crystaltensor.training.calibration import LeftOut
+
+    data, n_folds = known.data, len(table.val)
+    train, val = data.part("train"), data.part("val")
+    folds = fold_numbers(data, n_folds, seed=table.seed)[train]
+    bare = known.cases(train, [table.left_out])
+    sizes = np.linalg.norm(bare.mean - bare.truth, axis=1)
+    place = np.repeat(np.arange(len(train)), known.counts[train])
+    errors = np.bincount(place, weights=sizes * bare.weights).astype(np.float64)
+    described: list[Mapping[str, Floats]] = []
+    twins = []
+    for fold in range(n_folds):
+        rest = folds != fold
+        domain = known.domain(train[rest], errors[rest])
+        described.append(domain.describe([known.traits[i] for i in train[~rest]]))
+        twins.append(known.cases(val, [table.val[fold]], domain))
+    # From the order of the folds to that of the crystals, then to that of the tensors.
+    order = np.argsort(np.argsort(folds, kind="stable"), kind="stable")[place]
+    strangers = replace(
+        bare,
+        known={
+            name: np.concatenate([each[name] for each in described])[order]
+            for name in described[0]
+        },
+        part=folds[place],
     )
+    return LeftOut(strangers, twins), known.domain(train, errors)
 
 
 def _usual_residual(members: "Sequence[Floats]", cases: "Cases") -> float:
@@ -214,17 +277,13 @@ def _usual_residual(members: "Sequence[Floats]", cases: "Cases") -> float:
     return float(np.percentile(lost, 99)) if len(lost) else 0.0
 
 
-def _strangers(
-    data: "PreparedData", cases: "Cases", traits: "Sequence[Traits]", domain: "Domain"
-) -> dict[str, Any]:
+def _warned(known: _Known, cases: "Cases", domain: "Domain") -> dict[str, Any]:
     """Count the test crystals that get a warning, and compare their errors."""
     import numpy as np
 
+    tested = [known.traits[i] for i in known.data.part("test")]
     strange = np.array(
-        [
-            bool(domain.reasons(traits[i], domain.distance(traits[i])))
-            for i in data.part("test")
-        ]
+        [bool(domain.reasons(each, domain.distance(each))) for each in tested]
     )[cases.crystal]
     errors = np.linalg.norm(cases.mean - cases.truth, axis=1)
     kinds = {"warned": strange, "others": ~strange}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from crystaltensor.training.loop import EpochReport, Run, Task
     from crystaltensor.workflows.preparation import Prepared
+    from crystaltensor.workflows.together import Job
 
     Metrics = dict[str, dict[str, object]]
 
@@ -36,10 +37,14 @@ class MemberBegins:
         Which one, from 0.
     n_members : int
         How many there are.
+    fold : bool
+        Whether it is none of the ensemble, but trained without a part of the crystals,
+        to learn from it about errors.
     """
 
     index: int
     n_members: int
+    fold: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,8 @@ def train(
     prepare_only : bool
         Whether to stop when the data are prepared.
     calibrate_only : bool
-        Whether to calibrate the model that `out` holds again, and nothing else; its own
-        settings hold.
+        Whether to calibrate the model that `out` holds again; its own settings hold.
+        Members are not trained, and networks of folds only if they are missing.
 
     Yields
     ------
@@ -113,12 +118,10 @@ def train(
     from crystaltensor.nn.devices import choose_device
     from crystaltensor.training import distributed
     from crystaltensor.training.loop import CHECKPOINT
-    from crystaltensor.workflows.calibration import calibrate_model
 
     if calibrate_only:
         torch.set_num_threads(config.threads)
-        record = calibrate_model(out, base=base, device=choose_device(device))
-        yield Trained(out, record, written=True)
+        yield from _calibrate_again(out, base=base, device=choose_device(device))
         return
     jobs = jobs_of(config, out, base=base)
     folders = member_folders(config, out)
@@ -136,12 +139,9 @@ def train(
             distributed.wait()  # the first process prepares the data for all
         ready, found = [], []
         for job in jobs:
-            job.out.mkdir(exist_ok=True)
-            data, prepared = prepare_data(job.config, job.out, base=job.base)
-            moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
-            ready.append(PreparedJob(job.config, job.out, data, moduli))
-            n_moduli = 0 if moduli is None else len(moduli.names)
-            found.append(replace(prepared, n_moduli=n_moduli))
+            each, prepared = _ready(job)
+            ready.append(each)
+            found.append(prepared)
         if first:
             distributed.wait()
             yield from found
@@ -152,6 +152,31 @@ def train(
         yield from (event for event in events if first)
     finally:
         distributed.leave()
+
+
+def _calibrate_again(
+    out: Path, *, base: Path, device: str
+) -> "Iterator[MemberBegins | EpochReport | Trained]":
+    """Calibrate a finished model; train the networks of its folds if they are missing."""
+    from crystaltensor.inference.models import describe_model
+    from crystaltensor.workflows.calibration import calibrate_model
+    from crystaltensor.workflows.folds import TABLE
+
+    config = describe_model(out).config
+    if config.folds and not (out / TABLE).is_file():
+        jobs = jobs_of(config, out, base=base)
+        yield from _train_folds([_ready(job)[0] for job in jobs], device=device)
+    yield Trained(out, calibrate_model(out, base=base, device=device), written=True)
+
+
+def _ready(job: "Job") -> "tuple[PreparedJob, Prepared]":
+    """Prepare the data of a property."""
+    job.out.mkdir(exist_ok=True)
+    data, prepared = prepare_data(job.config, job.out, base=job.base)
+    moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
+    n_moduli = 0 if moduli is None else len(moduli.names)
+    ready = PreparedJob(job.config, job.out, data, moduli)
+    return ready, replace(prepared, n_moduli=n_moduli)
 
 
 def _refuse_empty_splits(jobs: "list[PreparedJob]") -> None:
@@ -174,9 +199,31 @@ def _train_members(
         yield MemberBegins(index, n_members)
         runs.append(_begin(jobs, index, device=device))
         yield from runs[-1].epochs()
+    yield from _train_folds(jobs, device=device)
     if distributed.is_first():
         for place, job in enumerate(jobs):
             yield _finish([run.tasks[place] for run in runs], job.config, job.out)
+
+
+def _train_folds(
+    jobs: "list[PreparedJob]", *, device: str
+) -> "Iterator[MemberBegins | EpochReport]":
+    """Train a network without each part of the crystals, and keep what it says of it."""
+    from crystaltensor.training import distributed
+    from crystaltensor.workflows.folds import collect_folds, read_table, without_fold
+
+    n_folds = jobs[0].config.folds
+    if not n_folds or all(read_table(job.out, job.data) for job in jobs):
+        return
+    runs = []
+    for index in range(n_folds):
+        yield MemberBegins(index, n_folds, fold=True)
+        parts = [without_fold(job, index) for job in jobs]
+        runs.append(_begin(parts, 0, device=device))
+        yield from runs[-1].epochs()
+    if distributed.is_first():
+        for place, job in enumerate(jobs):
+            collect_folds(job, [run.tasks[place] for run in runs]).save(job.out)
 
 
 def member_folders(config: TrainingConfig, out: Path) -> list[Path]:
@@ -247,6 +294,7 @@ def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
     from crystaltensor.properties import find_property
     from crystaltensor.training.task import predict_splits
     from crystaltensor.workflows.calibration import calibrate_ensemble
+    from crystaltensor.workflows.folds import read_table
 
     data, row = runs[0].data, find_property(config.property)
     networks = [run.best_network() for run in runs]
@@ -255,7 +303,8 @@ def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
         for run, network in zip(runs, networks, strict=True)
     ]
     elements = {int(z) for i in data.part("train") for z in data.graphs[i].numbers}
-    calibrated, domain = calibrate_ensemble(data, row, predicted)
+    table = read_table(out, data)
+    calibrated, domain = calibrate_ensemble(data, row, predicted, table)
     record = {
         "name": config.property,
         "elements": sorted(elements),

@@ -64,6 +64,38 @@ def test_cells_and_axes_do_not_matter(wurtzite: Crystal, seen: list[Traits]) -> 
     assert here.coordination == pytest.approx(4, abs=0.05)
 
 
+def test_what_is_alike_is_told_smoothly(wurtzite: Crystal, seen: list[Traits]) -> None:
+    """Labels and errors of the training crystals around, the nearest ones above all."""
+    plain = learnt(seen)
+    rng = np.random.default_rng(2)
+    errors = rng.exponential(size=len(seen))
+    domain = replace(plain, errors=errors)
+    one, *_ = seen[7:]
+    told = domain.describe([one, traits(wurtzite)])
+    assert told["elements"].shape == (2, 100)
+    assert set(np.flatnonzero(told["elements"][1]) + 1) == {
+        int(z) for z in wurtzite.numbers
+    }
+    assert told["distance"][0] == pytest.approx(domain.distance(one))
+    assert plain.describe([one])["like_error"] == 0
+    # A slow second way, with weights that fall as a Gaussian.
+    squares = domain._squares(one)
+    near = np.sqrt(np.sort(squares)[:5]).mean()
+    weights = np.exp(-squares / (2 * (0.7 * near) ** 2))
+    mean = np.average(domain.norms, weights=weights)
+    spread = np.sqrt(np.average((domain.norms - mean) ** 2, weights=weights))
+    error = np.average(np.sqrt(errors), weights=weights) ** 2
+    for name, value in (
+        ("like_label", mean),
+        ("like_spread", spread),
+        ("like_error", error),
+    ):
+        assert told[name][0] == pytest.approx(value), name
+    moved = domain.describe([replace(one, volume=one.volume * (1 + 1e-6))])
+    for name in ("like_label", "like_spread", "like_error", "distance"):
+        assert moved[name][0] == pytest.approx(told[name][0], rel=1e-3), name
+
+
 def test_a_training_crystal_is_its_own_neighbour(seen: list[Traits]) -> None:
     """With its name, formula and label."""
     found = learnt(seen).nearest(seen[7], 3)
@@ -142,8 +174,11 @@ def test_atoms_that_see_nobody_are_described() -> None:
 
 def test_it_survives_the_way_to_a_file(seen: list[Traits]) -> None:
     """To single precision."""
-    domain = learnt(seen)
+    errors = np.random.default_rng(3).exponential(size=len(seen))
+    domain = replace(learnt(seen), errors=errors)
     again = Domain.restore(domain.arrays(), domain.plain())
+    assert again.errors is not None
+    np.testing.assert_allclose(again.errors, errors, rtol=1e-6)
     for one in seen[::20]:
         assert again.distance(one) == pytest.approx(domain.distance(one), rel=1e-4)
         assert reasons(again, one) == reasons(domain, one)

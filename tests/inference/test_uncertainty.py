@@ -168,7 +168,8 @@ def test_far_from_the_training_crystals_it_grows(
     assert any("contains Pu" in warning for warning in found.warnings)
     calibration = predictor.model.calibration
     assert calibration is not None
-    raw = {name: np.ones(2) for name in ("spread", "norm")}
+    raw = domain.describe([near, near])
+    raw |= {name: np.ones(2) for name in ("spread", "norm", "value")}
     raw |= {"distance": np.array([1.0, 4.0]), "rarest": np.array([50.0, 0.0])}
     sizes = calibration.model.scale.expected(raw)
     assert sizes[1] > sizes[0]

@@ -29,6 +29,11 @@ cutoff = 4.0
 n_pooled = 2
 """
 
+KEPT = (
+    *("record.json", "training.safetensors", "folds.safetensors"),
+    *("weights.safetensors", "config.toml"),
+)
+
 
 def train(*arguments: object) -> int:
     """Run ``crystaltensor train`` in this process, and return its exit code."""
@@ -71,6 +76,57 @@ def test_a_training_ends_with_a_calibration(
         again["uncertainty"]["factors"]["error"], told["factors"]["error"], rtol=1e-6
     )
     assert (out / "training.safetensors").read_bytes() == kept
+
+
+def test_networks_without_a_fold_calibrate_the_model(
+    write_sample: Callable[[str, int], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the errors for what they have not seen; kept, and made again to the bit."""
+    config = write_sample(CONFIG.replace("epochs", "folds = 3\nepochs"), 8)
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    assert train(config, "--out", out) == 0
+    assert "Without fold 3 of 3" in capsys.readouterr().err
+    record = json.loads((out / "record.json").read_text())
+    assert record["uncertainty"]["n"] == record["counts"]["train"]
+    assert record["uncertainty"]["coverage"]["val"]["n"] == record["counts"]["val"]
+    model = describe_model(out)
+    assert model.domain is not None
+    assert model.domain.errors is not None
+    assert (model.domain.errors > 0).all()
+
+    kept = {name: (out / name).read_bytes() for name in KEPT}
+    assert train(config, "--out", out, "--calibrate-only") == 0
+    assert "Without fold" not in capsys.readouterr().err
+    assert {name: (out / name).read_bytes() for name in KEPT} == kept
+
+    # A model alone gets its folds, and is not trained itself.
+    plain.mkdir()
+    for name in ("config.toml", "record.json", "weights.safetensors"):
+        (plain / name).write_bytes((out / name).read_bytes())
+    assert train(config, "--out", plain, "--calibrate-only") == 0
+    assert "Without fold 3 of 3" in capsys.readouterr().err
+    assert {name: (plain / name).read_bytes() for name in KEPT} == kept
+    assert not (plain / "member-0").exists()
+
+    (out / "folds.safetensors").write_bytes(b"nonsense")
+    assert train(config, "--out", out, "--calibrate-only") == 1
+    assert "folds.safetensors: damaged" in capsys.readouterr().err
+
+
+def test_folds_of_other_data_are_not_taken(
+    write_sample: Callable[[str, int], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The way out is told."""
+    text = CONFIG.replace("epochs", "folds = 2\nepochs")
+    config, out = write_sample(text, 20), tmp_path / "out"
+    assert train(config, "--out", out) == 0
+    write_sample(text, 21)
+    assert train(config, "--out", out, "--calibrate-only") == 1
+    assert "belongs to other crystals" in capsys.readouterr().err
 
 
 def test_too_few_crystals_give_no_uncertainty(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from crystaltensor.data.datasets import TABLES
 from crystaltensor.errors import ConfigError
@@ -40,8 +41,13 @@ n_pooled = 2
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Write a table with two labels, the second in every other row, and two settings."""
+    return write_tables(tmp_path, 40)
+
+
+def write_tables(tmp_path: Path, every: int) -> Path:
+    """Write them with every n-th row of the bundled data set."""
     with gzip.open(TABLES / "mp_piezo.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file][::40]
+        rows = [json.loads(line) for line in file][::every]
     for index, row in enumerate(rows):
         row["split"] = ("train", "train", "val", "test")[index // 2 % 4]
         if index % 2:
@@ -142,3 +148,19 @@ def test_what_cannot_be_learnt_together_is_refused(
         return
     with pytest.raises(ConfigError, match=message):
         jobs_of(config, folder / "out", base=folder)
+
+
+def test_folds_of_common_networks_leave_out_the_same(tmp_path: Path) -> None:
+    """Each property keeps what its own head has said."""
+    folder = write_tables(tmp_path, 12)
+    config = read_config(folder / "piezo.toml", epochs=1, folds=3)
+    out = folder / "out"
+    list(train(config, out, base=folder))
+    tables = [
+        load_file(each / "folds.safetensors") for each in (out, out / "dielectric")
+    ]
+    counts = [describe_model(each).counts for each in (out, out / "dielectric")]
+    for table, count in zip(tables, counts, strict=True):
+        assert len(table["left_out"]) == count["train"]
+        assert table["val"].shape[:2] == (3, count["val"])
+        assert np.abs(table["left_out"]).max(axis=1).all()
