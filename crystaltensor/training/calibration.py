@@ -30,7 +30,7 @@ from crystaltensor.symmetry.coordinates import component_basis
 from crystaltensor.symmetry.index_symmetry import parse_index_symmetry
 from crystaltensor.symmetry.quantities import propagate, quantities
 from crystaltensor.training.cases import Cases
-from crystaltensor.training.error_scale import ErrorScale
+from crystaltensor.training.error_scale import MANY, ErrorScale
 from crystaltensor.training.error_shape import ErrorShape
 
 if TYPE_CHECKING:
@@ -78,12 +78,13 @@ class ErrorModel:
     scale: ErrorScale
 
     @classmethod
-    def fit(cls, cases: Cases) -> "ErrorModel":
+    def fit(cls, cases: Cases, *, plain: bool = False) -> "ErrorModel":
         """Fit both to cases with labels; what an ensemble disagrees by is left out."""
         errors = cases.mean - cases.truth
         shape = ErrorShape.fit(cases.row.index_symmetry, errors, cases.allowed)
         sizes = np.linalg.norm(errors, axis=1)
-        return cls(shape, ErrorScale.fit(cases.raw, sizes, cases.weights))
+        scale = ErrorScale.fit(cases.raw, sizes, cases.weights, plain=plain)
+        return cls(shape, scale)
 
     def adapt(self, cases: Cases) -> "ErrorModel":
         """Learn from predictions of an ensemble what its disagreement tells on top."""
@@ -226,9 +227,10 @@ def calibrate(
     if cases.n_crystals < FEWEST or not errors.any():
         return None
     strangers = cases if left_out is None else left_out.strangers
-    alone = ErrorModel.fit(strangers)
+    plain = strangers.n_crystals < MANY
+    alone = ErrorModel.fit(strangers, plain=plain)
     model = alone.adapt(cases)
-    scores, expected = _crossed(strangers, adapting=left_out is None)
+    scores, expected = _crossed(strangers, plain=plain, adapting=left_out is None)
     factors = {name: _factors(found) for name, found in scores.items()}
     seen = scores
     if left_out is not None:
@@ -337,13 +339,13 @@ def _scores(model: ErrorModel, cases: Cases) -> "Scores":
     return found
 
 
-def _crossed(cases: Cases, *, adapting: bool) -> "tuple[Scores, Floats]":
+def _crossed(cases: Cases, *, plain: bool, adapting: bool) -> "tuple[Scores, Floats]":
     """Score every part, and expect its errors, by a model that is fitted to the others."""
     scores: list[Scores] = []
     expected = np.empty(len(cases.mean))
     for part in cases.folds():
         others, own = cases.take(~part), cases.take(part)
-        model = ErrorModel.fit(others)
+        model = ErrorModel.fit(others, plain=plain)
         model = model.adapt(others) if adapting else model
         scores.append(_scores(model, own))
         expected[part] = model.expected(own)

@@ -30,7 +30,11 @@ FEATURES = (
 )
 """What the expected size of an error depends on, the elements apart."""
 
+MANY = 300
+"""Crystals that can tell about all of these, and about the elements."""
+
 _GROWING = ("distance", "rarity")  # errors do not shrink with these
+_PLAIN = ("norm", "distance", "rarity")  # all that few crystals can tell
 _RIDGE = 3.0  # chosen on val; a weight of three crystals for coefficients of zero
 _ROUNDS = 60
 _FLOOR = 0.01  # of norms and differences, in units of the typical norm
@@ -70,7 +74,12 @@ class ErrorScale:
 
     @classmethod
     def fit(
-        cls, raw: "Mapping[str, Floats]", sizes: "Floats", weights: "Floats"
+        cls,
+        raw: "Mapping[str, Floats]",
+        sizes: "Floats",
+        weights: "Floats",
+        *,
+        plain: bool = False,
     ) -> "ErrorScale":
         r"""Maximise a likelihood of the sizes with tails that single outliers do not rule.
 
@@ -86,6 +95,9 @@ class ErrorScale:
             Of the errors; not all zero.
         weights : ndarray, shape (n,)
             How much each counts.
+        plain : bool
+            Whether these are too few crystals to tell about more than the norm of the
+            prediction, distance and rarity, see `MANY`.
 
         Returns
         -------
@@ -97,12 +109,12 @@ class ErrorScale:
         given = _features(raw, unit, typical)
         means = np.average(given, axis=0, weights=weights)
         widths = np.sqrt(np.average((given - means) ** 2, axis=0, weights=weights))
-        used = widths > 1e-9
+        used = (widths > 1e-9) & (np.isin(FEATURES, _PLAIN) | (not plain))
         widths = np.where(used, widths, 1.0)
         design = np.hstack([(given - means) / widths, raw["elements"]])
         bound = np.isin(FEATURES, _GROWING)
         while True:
-            kept = np.concatenate([used, np.any(raw["elements"], axis=0)])
+            kept = np.concatenate([used, (not plain) & np.any(raw["elements"], axis=0)])
             found = _newton(design[:, kept], sizes / typical, weights)
             coefficients = np.zeros(design.shape[1])
             coefficients[kept] = found[1:]

@@ -84,10 +84,22 @@ def test_one_member_has_no_spread() -> None:
 
 def test_elements_that_were_not_seen_change_nothing() -> None:
     """Their factor is one: rarity speaks for them."""
-    raw = known(200, 7)
+    raw = known(500, 7)
     raw["elements"][:, 50] = 0
-    found = ErrorScale.fit(raw, raw["norm"], np.ones(200))
+    found = ErrorScale.fit(raw, raw["norm"], np.ones(500))
     assert found.elements[50] == 0
+    assert np.count_nonzero(found.elements) > 80
+
+
+def test_few_crystals_tell_little() -> None:
+    """No more than norm, distance and rarity: the rest would be chance."""
+    raw = known(100, 8)
+    found = ErrorScale.fit(raw, raw["norm"], np.ones(100), plain=True)
+    assert not found.elements.any()
+    named = dict(zip(FEATURES, found.coefficients, strict=True))
+    assert {name for name, value in named.items() if value} <= {
+        *("norm", "distance", "rarity")
+    }
 
 
 def test_it_survives_the_way_to_a_file() -> None:
