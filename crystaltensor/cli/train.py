@@ -44,7 +44,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--calibrate-only",
     is_flag=True,
-    help="Do not train: calibrate the uncertainty of the model in that folder again.",
+    help="Calibrate the uncertainty of the model in that folder again; members are not "
+    "trained, networks of folds only if they are missing.",
 )
 @_options.device
 @click.option(
