@@ -102,7 +102,7 @@ class Prediction:
         """Unit of the tensor."""
         return self.row.unit
 
-    @property
+    @cached_property
     def voigt(self) -> "NDArray[np.float64] | None":
         """The Voigt form (3, 3), (3, 6) or (6, 6), order xx yy zz yz xz xy.
 

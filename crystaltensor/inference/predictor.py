@@ -25,7 +25,7 @@ from crystaltensor.nn.presets import neighbourhood, network_config
 from crystaltensor.symmetry.operations import Symmetry, find_symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from crystaltensor.inference.uncertainty import Uncertainty
 
 __all__ = ["Prediction", "Predictor", "load", "needs_of"]
+
+CPU_EDGES = 20_000
+"""Edges in one pass on a CPU: enough to keep it busy, few enough for its cache."""
 
 
 def needs_of(model: TrainedModel) -> Needs:
@@ -267,9 +270,17 @@ class Predictor:
             return [None] * len(asked)
         return estimate(model.calibration, model.domain, asked)
 
-    @torch.inference_mode()
     def _run(self, inputs: "Sequence[NetworkInput]") -> "list[NDArray[np.float64]]":
         """Run the networks; one array (n_members, ...) for each crystal."""
+        if self.device != "cpu":
+            return self._run_together(inputs)
+        return [each for part in _cut(inputs) for each in self._run_together(part)]
+
+    @torch.inference_mode()
+    def _run_together(
+        self, inputs: "Sequence[NetworkInput]"
+    ) -> "list[NDArray[np.float64]]":
+        """Do so in one pass."""
         graphs = [each.graphs[self.around] for each in inputs]
         try:
             batch = collate(
@@ -290,6 +301,20 @@ class Predictor:
             )
         parts = np.split(arrays, ends[:-1], axis=1)
         return parts if per_atom else [part[:, 0] for part in parts]
+
+
+def _cut(inputs: "Sequence[NetworkInput]") -> "Iterator[list[NetworkInput]]":
+    """Cut a batch into parts of at most `CPU_EDGES` edges, or of one crystal."""
+    part: list[NetworkInput] = []
+    n_edges = 0
+    for each in inputs:
+        if part and n_edges + each.n_edges > CPU_EDGES:
+            yield part
+            part, n_edges = [], 0
+        part.append(each)
+        n_edges += each.n_edges
+    if part:
+        yield part
 
 
 def _too_large(inputs: "Sequence[NetworkInput]", device: str) -> str:

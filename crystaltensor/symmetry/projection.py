@@ -13,6 +13,7 @@ References
 .. [1] J. F. Nye, Physical Properties of Crystals, Oxford (1985), ch. I.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,7 @@ In axes along the crystal's every entry is zero or at least 1/8, and rounding le
 zero makes a forbidden component exactly 0.0 and changes no other beyond 1e-13.
 """
 
+_KEPT = 512  # projectors, of 50 kB at most: those of a block of crystals
 _PIVOT = 0.01  # smallest share of a component that its independent choice may rest on
 
 
@@ -52,7 +54,7 @@ def projector(rotations: "ArrayLike", rank: int, *, axial: bool = False) -> "Flo
     Returns
     -------
     ndarray, shape (3**rank, 3**rank)
-        Symmetric and idempotent; acts on flattened tensors.
+        Symmetric and idempotent; acts on flattened tensors. Read only.
 
     Raises
     ------
@@ -66,6 +68,13 @@ def projector(rotations: "ArrayLike", rank: int, *, axial: bool = False) -> "Flo
     if not 1 <= rank <= 4:
         raise ConfigError(f"tensors here have rank 1 to 4, not {rank}")
     group = _checked_group(rotations)
+    return _projector(np.ascontiguousarray(group).tobytes(), rank, axial)
+
+
+@lru_cache(maxsize=_KEPT)
+def _projector(group_bytes: bytes, rank: int, axial: bool) -> "Floats":
+    """Build it once for all that is done with one crystal; read only."""
+    group = np.frombuffer(group_bytes).reshape(-1, 3, 3)
     n_ops = len(group)
     weights = np.linalg.det(group) / n_ops if axial else np.full(n_ops, 1 / n_ops)
     mean = _mean_power(group, weights, rank)
@@ -74,6 +83,7 @@ def projector(rotations: "ArrayLike", rank: int, *, axial: bool = False) -> "Flo
         raise SymmetryError(
             f"these {n_ops} rotations are not a group; give every operation once"
         )
+    mean.setflags(write=False)
     return mean
 
 

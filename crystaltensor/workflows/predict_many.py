@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from crystaltensor.workflows.inputs import Inputs
     from crystaltensor.workflows.structure_files import Failure
 
-CPU_EDGES = 20_000
-"""Edges of a batch on a CPU: enough to keep the matrices busy, few enough for its cache."""
+CPU_EDGES = 200_000
+"""Edges of a batch on a CPU, all of which must fit into memory as graphs."""
 
 GPU_SHARE = 0.5
 """Share of the memory of a GPU that a batch may fill."""
