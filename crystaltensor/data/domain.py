@@ -9,6 +9,7 @@ import numpy as np
 from crystaltensor.crystals.crystal import SYMBOLS, reduced_formula
 from crystaltensor.data.features import LAST_ELEMENT, element_features
 from crystaltensor.data.traits import Traits
+from crystaltensor.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -340,7 +341,16 @@ class Domain:
         -------
         Domain
             The same, to single precision.
+
+        Raises
+        ------
+        DataError
+            If the arrays do not belong together.
         """
+        n = len(plain["names"])
+        listed = [plain["formulas"], *(arrays[name] for name in ("norms", "points"))]
+        if any(len(each) != n for each in (*listed, arrays.get("errors", listed[0]))):
+            raise DataError("the lists of training crystals differ in length")
         return cls(
             names=tuple(plain["names"]),
             formulas=tuple(plain["formulas"]),

@@ -97,7 +97,10 @@ class TrainedModel:
                 arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
                 plain = json.loads(stored.metadata()["plain"])
             return Domain.restore(arrays, plain)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        except (
+            *(SafetensorError, OSError, ValueError, KeyError, TypeError),
+            DataError,
+        ) as error:
             raise ModelError(f"{path}: damaged ({error!r})") from error
 
     @property

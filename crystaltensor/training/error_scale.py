@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystaltensor.data.features import LAST_ELEMENT
+from crystaltensor.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -188,12 +191,24 @@ class ErrorScale:
 
     @classmethod
     def restore(cls, plain: "Mapping[str, Any]") -> "ErrorScale":
-        """Make it from what `as_dict` gave."""
+        """Make it from what `as_dict` gave.
+
+        Raises
+        ------
+        DataError
+            If a list is of another length.
+        """
         arrays = {"means", "widths", "coefficients", "elements"}
         given: dict[str, Any] = {
             name: np.array(value, dtype=np.float64) if name in arrays else float(value)
             for name, value in plain.items()
         }
+        n = len(FEATURES)
+        wanted = dict.fromkeys(("means", "widths", "coefficients"), (n,))
+        if any(given[name].shape != shape for name, shape in wanted.items()):
+            raise DataError(f"a calibration must have {n} coefficients")
+        if given["elements"].shape != (LAST_ELEMENT,):
+            raise DataError("a calibration must have a coefficient for each element")
         return cls(**given)
 
 

@@ -9,6 +9,7 @@ from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.data.datasets import TABLES, read_table
 from crystaltensor.data.domain import FEW, Domain, Traits
 from crystaltensor.data.graphs import build_graph
+from crystaltensor.errors import DataError
 from crystaltensor.nn.batch import Neighbourhood
 from crystaltensor.properties import PIEZO
 from crystaltensor.symmetry.operations import find_symmetry
@@ -183,3 +184,12 @@ def test_it_survives_the_way_to_a_file(seen: list[Traits]) -> None:
         assert again.distance(one) == pytest.approx(domain.distance(one), rel=1e-4)
         assert reasons(again, one) == reasons(domain, one)
     assert again.nearest(seen[3])[0].name == "row-3"
+
+
+def test_lists_of_different_lengths_are_refused(seen: list[Traits]) -> None:
+    """A file that lies must not fail later, in the middle of a prediction."""
+    domain = replace(learnt(seen[:20]), errors=np.ones(20))
+    for name in ("norms", "points", "errors"):
+        arrays = domain.arrays()
+        with pytest.raises(DataError, match="differ in length"):
+            Domain.restore(arrays | {name: arrays[name][1:]}, domain.plain())

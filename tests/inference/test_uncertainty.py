@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from crystaltensor.crystals.crystal import Crystal
+from crystaltensor.errors import ModelError
 from crystaltensor.inference.models import (
     TrainedModel,
     installed_models,
@@ -229,6 +230,25 @@ def test_a_model_without_a_calibration_gives_none(
     assert predictor.nearest(predictor.needs.describe(find_symmetry(wurtzite))) == ()
     strange = Crystal(wurtzite.cell * 1.2, wurtzite.frac, [94, 94, 7, 7])
     assert "no training crystal contains Pu" in predictor.predict(strange).warnings
+
+
+def test_a_calibration_of_another_version_is_not_used(
+    wurtzite: Crystal, tmp_path: Path
+) -> None:
+    """The model predicts, without an uncertainty; a damaged one is refused."""
+    source = installed_models()["piezo"]
+    for name in ("config.toml", "weights.safetensors", "training.safetensors"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    record = json.loads((source / "record.json").read_text())
+    told = record["uncertainty"]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record | {"uncertainty": told | {"version": 1}}))
+    assert load(tmp_path, device="cpu").predict(wurtzite).uncertainty is None
+    for name in ("means", "elements"):
+        scale = told["scale"] | {name: told["scale"][name][1:]}
+        path.write_text(json.dumps(record | {"uncertainty": told | {"scale": scale}}))
+        with pytest.raises(ModelError, match="a calibration must have"):
+            load(tmp_path, device="cpu")
 
 
 def test_outputs_without_the_symmetry_are_distrusted(
