@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
+_LONGEST_LINE = 10_000
+"""Patterns of ASE's parsers take time with the square of it."""
+
 
 def as_crystal(source: object) -> Crystal:
     """Take a crystal in any of the forms that Python users have.
@@ -172,6 +175,10 @@ def parse_with_ase(
         raise FormatError(
             "defines entities of XML, which can be a trap, and which VASP never writes"
         )
+    if file_format != "vasp-xml":
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > _LONGEST_LINE:
+                raise FormatError(f"line {number} is too long: {len(line)} characters")
     # Some of ASE's parsers want a name; what they print or warn is not for the user.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "structure"

@@ -118,3 +118,5 @@ def test_ase_reads_what_we_do_not() -> None:
     with pytest.raises(FormatError, match="cannot be read as aims: ") as caught:
         list(parse_with_ase(text.replace("0.25", "quarter"), "aims"))
     assert caught.value.__cause__ is not None
+    with pytest.raises(FormatError, match="line 1 is too long: 250013 characters"):
+        list(parse_with_ase(f"Al 1 0.3 0.3 {'A' * 250_000}\n", "res"))

@@ -28,7 +28,7 @@ MOST_MEMORY = 2 << 30
 """Bytes that the process of a reader may have in memory."""
 
 _CATALOGUE = "tests.fuzz.readers:READERS"
-_PATIENCE = 3 * LONGEST  # a process that Python's own alarm could not wake
+_PATIENCE = 12 * LONGEST  # by the clock, for what Python's own alarm cannot wake
 _FAULTS_KEPT = 5
 
 

@@ -349,7 +349,8 @@ def _safetensors(data: bytes, rng: random.Random) -> bytes:
         return data
     (length,) = struct.unpack("<Q", data[:8])
     header = _json(data[8 : 8 + length], rng)
-    said = rng.choice((len(header),) * 5 + (0, 1, len(header) - 1, 1 << 40, 2**64 - 1))
+    short = max(len(header) - 1, 0)
+    said = rng.choice((len(header),) * 5 + (0, 1, short, 1 << 40, 2**64 - 1))
     return struct.pack("<Q", said) + header + data[8 + length :]
 
 
