@@ -230,27 +230,28 @@ def calibrate(
     plain = strangers.n_crystals < MANY
     alone = ErrorModel.fit(strangers, plain=plain)
     model = alone.adapt(cases)
-    scores, expected = _crossed(strangers, plain=plain, adapting=left_out is None)
-    factors = {name: _factors(found) for name, found in scores.items()}
-    seen = scores
-    if left_out is not None:
-        seen, expected = _scores(model, cases), model.expected(cases)
+    if left_out is None:
+        scores, expected = _crossed(cases, plain=plain, adapting=True)
+        factors = {name: _factors(found) for name, found in scores.items()}
+    else:
+        strange, _ = _crossed(strangers, plain=plain, adapting=False)
+        scores, expected = _scores(model, cases), model.expected(cases)
         twins = [_scores(alone, twin) for twin in left_out.twins]
-        for name, found in scores.items():
-            moved = _transfer(found, _joined(twins, name), seen[name])
-            factors[name] = _factors(found, *moved)
-    own = model.expected(strangers if left_out is None else cases)
-    sizes = np.quantile(own, np.linspace(0, 1, 21))
+        factors = {
+            name: _factors(found, *_transfer(found, _joined(twins, name), scores[name]))
+            for name, found in strange.items()
+        }
+    sizes = np.quantile(model.expected(cases), np.linspace(0, 1, 21))
     calibration = Calibration(
         cases.row, model, factors, tuple(sizes.tolist()), strangers.n_crystals
     )
     coverage = {
         "n": cases.n_crystals,
         **{
-            name: _shares_inside(*seen[name], factors[name][1:])
+            name: _shares_inside(*scores[name], factors[name][1:])
             for name in ("error", "component")
         },
-        "normal": _normal_shares(*seen["component"]),
+        "normal": _normal_shares(*scores["component"]),
         "worst_fifth": _share_of_worst(expected, errors),
     }
     return calibration, coverage
