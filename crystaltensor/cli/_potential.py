@@ -33,6 +33,11 @@ def _listed() -> list[Any]:
             help="With --potential: Born charges from an OUTCAR, vasprun.xml or JSON "
             "file.",
         ),
+        click.option(
+            "--learned",
+            type=click.Path(exists=True, file_okay=False),
+            help="With --potential: the folder of a learned part from crystaltensor fit.",
+        ),
     ]
 
 
@@ -56,10 +61,10 @@ def wanted(given: dict[str, Any]) -> bool:
     """
     if given["potential"] is not None:
         return True
-    for name in ("relax", "born"):
+    for name in ("relax", "born", "learned"):
         if given[name]:
             raise click.UsageError(f"--{name} needs a --potential")
-    for name in ("potential", "relax", "born"):
+    for name in ("potential", "relax", "born", "learned"):
         del given[name]
     return False
 
@@ -96,6 +101,7 @@ def run(
         "potential": given.pop("potential"),
         "relaxed": given.pop("relax"),
         "born": given.pop("born"),
+        "learned": given.pop("learned"),
     }
     if settings.pop("model", None) is not None:
         raise click.UsageError("--potential has its own models: leave out --model")

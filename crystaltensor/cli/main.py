@@ -15,6 +15,7 @@ COMMANDS = {
     "merge": "Join the outputs of the shards of a run.",
     "symmetrize": "Say what symmetry allows of a tensor, and project it.",
     "train": "Train a model on a data set.",
+    "fit": "Fit what the forces of a potential do not hold.",
     "featurize": "Sum pair potentials over all periodic images.",
     "models": "List the models that are installed, or compare some.",
     "benchmark": "Measure errors, symmetry, sums and speed.",

@@ -10,9 +10,21 @@ import numpy as np
 from crystaltensor.errors import ConfigError, PotentialError
 from crystaltensor.inference.prediction import Prediction
 from crystaltensor.inference.predictor import Predictor, load
-from crystaltensor.properties import BORN_CHARGES, DIELECTRIC_TOTAL, ELASTIC, PIEZO
+from crystaltensor.properties import (
+    BORN_CHARGES,
+    DIELECTRIC,
+    DIELECTRIC_TOTAL,
+    ELASTIC,
+    PIEZO,
+)
 from crystaltensor.response.born_charges import read_born_charges, to_primitive
-from crystaltensor.response.correction import Correction, describe, find_correction
+from crystaltensor.response.cautions import cautions, unstable
+from crystaltensor.response.correction import (
+    Correction,
+    describe,
+    find_correction,
+    load_correction,
+)
 from crystaltensor.response.formulas import IonicResponse
 from crystaltensor.response.modes import DAMPING
 from crystaltensor.response.prediction import ModeShare, ResponsePrediction
@@ -34,9 +46,6 @@ if TYPE_CHECKING:
 
 PROPERTIES = (PIEZO, DIELECTRIC_TOTAL, ELASTIC)
 """What follows from forces."""
-
-LARGE_FORCE = 0.1
-"""A residual force in eV/Å from which on the user is warned."""
 
 _N_MODES = 3  # shown
 _SHIFT = 0.3  # eV/Å²: what the softest λ of two potentials differ by, typically
@@ -77,12 +86,20 @@ class Composer:
     ----------
     born : path, optional
         File of Born charges; those of the model that comes along if left out.
+    learned : path, optional
+        Folder of a learned part; that which comes along for the potential if left out.
     device : str
         Where the networks run.
     """
 
-    def __init__(self, *, born: str | Path | None = None, device: str = "auto") -> None:
-        self.born, self.device = born, device
+    def __init__(
+        self,
+        *,
+        born: str | Path | None = None,
+        learned: Path | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.born, self.learned, self.device = born, learned, device
         self._predictors: dict[str, Predictor] = {}
 
     def predict(
@@ -119,6 +136,8 @@ class Composer:
             If the property is none of these, or there is no such frame.
         FormatError, ShapeError
             If the file of Born charges does not fit.
+        ModelError
+            If the learned part is damaged, or of another property.
         """
         refuse_other(row)
         symmetry = response.symmetry
@@ -127,7 +146,7 @@ class Composer:
         form = allowed_form(group, row.index_symmetry, symbol=row.symbol)
         if form.n_independent:
             if not response.modes.stable:
-                raise PotentialError(_unstable(response, row))
+                raise PotentialError(unstable(response, row))
             parts = self._parts(response, row)
         else:
             parts = _nothing(row)
@@ -143,17 +162,12 @@ class Composer:
             prediction=Prediction(
                 source=source,
                 crystal=symmetry.crystal,
-                space_group={
-                    "number": symmetry.number,
-                    "symbol": symmetry.symbol,
-                    "point_group": symmetry.point_group,
-                    "symprec": symmetry.symprec,
-                },
+                space_group=symmetry.named(),
                 row=row,
                 tensor=total,
                 components=form.values(total),
                 symmetry_residual=None,
-                warnings=(*symmetry.warnings, *_cautions(response), *parts.warnings)
+                warnings=(*symmetry.warnings, *cautions(response), *parts.warnings)
                 if forbidden is None
                 else symmetry.warnings,
                 model=parts.model,
@@ -173,14 +187,20 @@ class Composer:
         if row == ELASTIC:
             return self._elastic(response)
         ionic, warnings = self._ionic(response)
-        correction = find_correction(row.name, response.potential)
+        correction = (
+            find_correction(row.name, response.potential)
+            if self.learned is None
+            else load_correction(self.learned, row.name)
+        )
         of = ionic.piezo if row == PIEZO else ionic.dielectric
         contributions = of()
         tensors: dict[str, Floats] = {}
         model: Mapping[str, str] = {}
+        if row == DIELECTRIC_TOTAL or correction is not None:
+            found = self._predictor(DIELECTRIC.name).predict_symmetric(
+                response.symmetry
+            )
         if row == DIELECTRIC_TOTAL:
-            electronic = self._predictor("dielectric")
-            found = electronic.predict_symmetric(response.symmetry)
             tensors["electronic"], model = found.tensor, found.model
             warnings += tuple(
                 one for one in found.warnings if one not in response.symmetry.warnings
@@ -196,7 +216,7 @@ class Composer:
                 )
                 warnings += (missing,)
         else:
-            learned, error = _learned(correction, response, ionic, of)
+            learned, error = _learned(correction, response, ionic, of, found.tensor)
             name = "electronic" if row == PIEZO else "correction"
             tensors[name] = learned - tensors["ionic"]
             model = correction.identity()
@@ -284,10 +304,12 @@ def _learned(
     response: "CrystalResponse",
     ionic: IonicResponse,
     of: "Callable[[float], Floats]",
+    electronic: "Floats",
 ) -> "tuple[Floats, float]":
     """Weigh the ionic response at each damping; tell the expected error."""
     parts = correction.parts(of)
-    features = describe(response.primitive.crystal.numbers, ionic, parts)
+    numbers = response.primitive.crystal.numbers
+    features = describe(numbers, ionic, parts, electronic)
     weights = correction.weigh(features)
     members = np.einsum("mp,p...->m...", weights, parts)
     size = float(np.linalg.norm(parts[0]))
@@ -354,33 +376,3 @@ def _described(response: "CrystalResponse") -> dict[str, Any]:
         "softest_mode": response.modes.softest,
         "relaxed_by": response.moved,
     }
-
-
-def _cautions(response: "CrystalResponse") -> list[str]:
-    """Say what in the force constants limits the result."""
-    warnings = []
-    force = response.constants.residual_force
-    if force > LARGE_FORCE:
-        warnings.append(
-            f"a force of {force:.2g} eV/Å is left on an atom in {response.potential}; "
-            "--relax moves the atoms to where there is none"
-        )
-    if response.modes.softest < DAMPING:
-        warnings.append(
-            f"the softest mode has {response.modes.softest:.2g} eV/Å²: the response "
-            "depends on what no potential knows that well"
-        )
-    return warnings
-
-
-def _unstable(response: "CrystalResponse", row: "TensorProperty") -> str:
-    """Say that a property is not defined, and what can be done."""
-    symbol = {PIEZO.name: "e", DIELECTRIC_TOTAL.name: "ε⁰", ELASTIC.name: "C"}[row.name]
-    relaxed = " even after relaxation" if response.moved is not None else ""
-    way_out = "take" if relaxed else "try --relax, or take"
-    return (
-        f"structure unstable in this potential{relaxed}: {symbol} is not defined (a mode "
-        f"of {response.primitive.crystal.formula} has {response.modes.softest:.3g} eV/Å² "
-        f"in {response.potential}); {way_out} the structure of a stable phase, or "
-        "another potential"
-    )

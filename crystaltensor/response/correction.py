@@ -7,8 +7,8 @@ are learned together as weights of the ionic response at several dampings,
 .. math:: T = \sum_k w_k(x) \, T^{ion}(\delta_k) ,
 
 where the weights are those of a small network that sees invariants x alone: the
-elements, the softest mode, the size of the ionic response. Every part is as symmetric as
-the crystal, and turns with it.
+elements, the softest mode, the size of the ionic response, ε^∞, which tells ionic from
+covalent bonds. Every part is as symmetric as the crystal, and turns with it.
 """
 
 import json
@@ -23,7 +23,7 @@ from crystaltensor.errors import ModelError
 from crystaltensor.inference.models import models_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,7 +39,10 @@ _FARTHEST = 4.0  # standard deviations: features beyond are taken to be there
 
 
 def describe(
-    numbers: "NDArray[np.int64]", ionic: "IonicResponse", parts: "Floats"
+    numbers: "NDArray[np.int64]",
+    ionic: "IonicResponse",
+    parts: "Floats",
+    electronic: "Floats",
 ) -> "Floats":
     """Describe a crystal by numbers that no rotation changes.
 
@@ -51,6 +54,8 @@ def describe(
         Its modes, charges and volume.
     parts : ndarray, shape (n_parts, 3, ..., 3)
         The ionic response at each damping.
+    electronic : ndarray, shape (3, 3)
+        ε^∞.
 
     Returns
     -------
@@ -71,6 +76,9 @@ def describe(
         np.sqrt(np.square(ionic.mode_charges).sum() / len(numbers)),
         np.log(max(hard, 0.1)),
         np.log(ionic.volume / len(numbers)),
+        np.log(max(1.0, np.trace(electronic) / 3)),
+        np.vdot(parts[0], parts[-1]) / (sizes[0] * sizes[-1]),
+        np.log(np.abs(np.trace(ionic.charges, axis1=1, axis2=2)).mean() / 3 + 0.1),
     ]
     return np.concatenate([elements.mean(axis=0), elements.max(axis=0), invariants])
 
@@ -85,6 +93,28 @@ def _elements() -> "Floats":
 
     table: Floats = element_features().double().numpy()
     return table
+
+
+def damped_parts(
+    of: "Callable[[float], Floats]", dampings: "Sequence[float]"
+) -> "Floats":
+    """Compute an ionic response at several dampings.
+
+    Parameters
+    ----------
+    of : callable
+        Gives the contributions of the modes at a damping, such as
+        ``IonicResponse.piezo``.
+    dampings : sequence of float
+        δ in eV/Å².
+
+    Returns
+    -------
+    ndarray, shape (n_dampings, 3, ..., 3)
+        In the unit of the property, all of about one size: a damping above 1 eV/Å²
+        makes a part smaller and is multiplied out.
+    """
+    return np.stack([of(one).sum(axis=0) * max(1.0, one) for one in dampings])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +151,9 @@ class Correction:
         Returns
         -------
         ndarray, shape (n_parts, 3, ..., 3)
-            In the unit of the property, all of about one size: a damping above 1 eV/Å²
-            makes a part smaller and is multiplied out.
+            As `damped_parts` returns them.
         """
-        return np.stack(
-            [of(damping).sum(axis=0) * max(1.0, damping) for damping in self.dampings]
-        )
+        return damped_parts(of, self.dampings)
 
     def expected_error(self, size: float, softness: float) -> float:
         """Expect the norm of the error, such that 68 % of crystals have a smaller one.
@@ -161,11 +188,14 @@ class Correction:
 
     def worth(self) -> tuple[str, ...]:
         """Say in one sentence how the correction does on its test crystals."""
-        test = self.record["metrics"]["test"]
+        test = self.record["metrics"]["test, up to axes"]
+        plain = self.record["metrics"]["test"]["fnorm"] == test["fnorm"]
+        unit = "" if self.record["unit"] == "1" else f" {self.record['unit']}"
         sentence = (
             f"on {test['n']} test crystals {self.record['of']} has a mean error of "
-            f"{test['fnorm']:.3g} {self.record['unit']}, where predicting zero gives "
+            f"{test['fnorm']:.3g}{unit}, where predicting zero gives "
             f"{test['zero_fnorm']:.3g}, and {test['ewt_25']:.0f} % are within 25 %"
+            f"{'' if plain else ', in the best of the axes that labels leave open'}"
         )
         return (sentence,)
 
@@ -202,16 +232,19 @@ def find_correction(property_name: str, potential: str) -> Correction | None:
     if not all(sign.isalnum() or sign in "-." for sign in name):
         return None  # a path or a module of the user's own
     folder = models_folder() / FOLDER / name
-    return load_correction(folder) if (folder / WEIGHTS).is_file() else None
+    found = (folder / WEIGHTS).is_file()
+    return load_correction(folder, property_name) if found else None
 
 
-def load_correction(folder: Path) -> Correction:
+def load_correction(folder: Path, property_name: str) -> Correction:
     """Load a correction from its folder.
 
     Parameters
     ----------
     folder : Path
         With weights and a record.
+    property_name : str
+        What it is to correct.
 
     Returns
     -------
@@ -221,7 +254,7 @@ def load_correction(folder: Path) -> Correction:
     Raises
     ------
     ModelError
-        If a file is missing or damaged.
+        If a file is missing or damaged, or it corrects another property.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -231,6 +264,9 @@ def load_correction(folder: Path) -> Correction:
         stored = load_file(folder / WEIGHTS)
         arrays = {name: array.astype(np.float64) for name, array in stored.items()}
         dampings = tuple(float(one) for one in record["dampings"])
+        fitted_to = record["property"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(f"{folder}: not a complete model ({error!r})") from error
+    if fitted_to != property_name:
+        raise ModelError(f"{folder}: fitted to {fitted_to}, not to {property_name}")
     return Correction(folder.name, dampings, arrays, record)

@@ -8,14 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crystaltensor.response.correction import describe
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from crystaltensor.response.formulas import IonicResponse
 
     Floats = NDArray[np.float64]
 
@@ -153,33 +149,6 @@ def _loss(found: Tensor, labels: Tensor, settings: FitSettings) -> Tensor:
     scaled = apart / (size * settings.floor + settings.floor**2)
     losses: Tensor = (settings.softness**2 + scaled).sqrt() - settings.softness
     return losses.mean()
-
-
-def make_case(
-    numbers: "NDArray[np.int64]",
-    ionic: "IonicResponse",
-    parts: "Floats",
-    labels: "Floats",
-) -> Case:
-    """Collect what is learned from a crystal.
-
-    Parameters
-    ----------
-    numbers : ndarray of int, shape (n_atoms,)
-        Atomic numbers of the primitive cell.
-    ionic : IonicResponse
-        Its modes, charges and volume.
-    parts : ndarray, shape (n_parts, 3, ..., 3)
-        Its ionic response at each damping.
-    labels : ndarray, shape (n_alternatives, 3, ..., 3)
-        What DFT gives.
-
-    Returns
-    -------
-    Case
-        To be fitted to.
-    """
-    return Case(describe(numbers, ionic, parts), parts, labels)
 
 
 def fit_error(

@@ -271,6 +271,11 @@ def _import(module: str, package: str, name: str) -> Any:  # noqa: ANN401 - a mo
             f"--potential {name} needs the package {package}, which cannot be imported "
             f"({error}); install it with: pip install {package}"
         ) from error
+    except Exception as error:  # whatever a package does when it is imported
+        raise PotentialError(
+            f"--potential {name}: the package {package} is there, but fails to start: "
+            f"{_reason(error)}"
+        ) from error
 
 
 @contextmanager
@@ -281,8 +286,7 @@ def _quietly_built(name: str) -> "Iterator[None]":
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PotentialError(f"{name}: cannot be loaded: {reason}") from error
+        raise PotentialError(f"{name}: cannot be loaded: {_reason(error)}") from error
 
 
 @contextmanager
@@ -293,11 +297,15 @@ def _told_of(name: str, crystal: "Crystal") -> "Iterator[None]":
     except CrystalTensorError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise PotentialError(
-            f"{name} cannot compute {crystal.formula}: {reason}; does it know these "
+            f"{name} cannot compute {crystal.formula}: {_reason(error)}; does it know these "
             f"elements ({', '.join(dict.fromkeys(crystal.symbols))})?"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what a foreign package complains of."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _finite(found: Forces, name: str, crystal: "Crystal") -> Forces:

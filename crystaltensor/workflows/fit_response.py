@@ -1,13 +1,14 @@
 """Fit the learned part of a response property to a table of DFT tensors."""
 
+import csv
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystaltensor.errors import CrystalTensorError, DataError
-from crystaltensor.properties import BORN_CHARGES, PIEZO
+from crystaltensor.errors import ConfigError, DataError
+from crystaltensor.properties import BORN_CHARGES, DIELECTRIC, PIEZO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,16 +16,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crystaltensor.data.rows import LabelledCrystal
+    from crystaltensor.data.rows import Dropped
     from crystaltensor.inference.predictor import Predictor
     from crystaltensor.properties import TensorProperty
+    from crystaltensor.response.archive import Responses, StoredResponse
+    from crystaltensor.response.correction import Correction
     from crystaltensor.response.fitting import Case, FitSettings
-    from crystaltensor.response.potentials import Potential
+    from crystaltensor.workflows.response_labels import Subject
 
     Floats = NDArray[np.float64]
 
 DAMPINGS = (0.3, 3.0)
 """δ of the parts in eV/Å²."""
+
+RESPONSES = "responses.npz"
+"""Force constants of the crystals of a fit, in the folder of what it makes."""
+
+DROPPED = "dropped.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,112 +62,235 @@ class Example:
     polar: bool
 
 
-def examples(
-    rows: "list[LabelledCrystal]",
-    row: "TensorProperty",
-    potential: "Potential",
-    *,
-    folder: Path | None,
-    axes_known: "frozenset[str]" = frozenset(),
-    symprec: float = 0.1,
-) -> "Iterator[Example | CrystalTensorError]":
-    """Compute the ionic response of labelled crystals.
+@dataclass(frozen=True)
+class Collected:
+    """What a fit learns from.
 
     Parameters
     ----------
-    rows : list of LabelledCrystal
-        From `read_table`.
+    counts : dict
+        Split to the number of its crystals.
+    dropped : tuple of Dropped
+        Rows that are not used.
+    """
+
+    counts: dict[str, int]
+    dropped: "tuple[Dropped, ...]"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A learned part that is done.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    record : dict
+        Settings and figures.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def fit_response(
+    table: str,
+    row: "TensorProperty",
+    out: Path,
+    settings: "FitSettings",
+    *,
+    potential: str | None = None,
+    responses: Path | None = None,
+    max_atoms: int = 60,
+    cached: bool = True,
+    on_crystal: "Callable[[int, int], None]" = lambda _done, _of: None,
+) -> "Iterator[Collected | Fitted]":
+    """Fit a correction to a table, measure it, and write it with the force constants.
+
+    Parameters
+    ----------
+    table : str
+        A file, or the name of a data set that comes along.
     row : TensorProperty
-        ``piezo``; or ``dielectric-total``, with labels of the ionic part alone.
-    potential : Potential
-        Whence the forces are.
-    folder : Path or None
-        Where force constants are kept, so that a run that was stopped goes on.
-    axes_known : frozenset of str
-        Names of polar crystals whose labels never were in standardised axes; those of
-        the others are known up to what such axes leave open, see `indistinguishable`.
-    symprec : float
-        At which the labels have the symmetry of their crystals, in Å.
+        ``piezo`` or ``dielectric-total``.
+    out : Path
+        Folder of the correction; made if it does not exist.
+    settings : FitSettings
+        How.
+    potential : str, optional
+        Whence the forces are, see `find_potential`.
+    responses : Path, optional
+        Force constants that an earlier run has kept, in place of a potential.
+    max_atoms : int
+        Crystals with more atoms in their primitive cell are not computed.
+    cached : bool
+        Whether force constants are kept in the user's cache folder, and taken from it.
+    on_crystal : callable
+        Told how many crystals are computed, and of how many.
 
     Yields
     ------
-    Example or CrystalTensorError
-        One for each row, in their order.
+    Collected, Fitted
+        Before and after the fit.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither a potential nor a file, or both.
+    DataError
+        If a table or file is missing or damaged, or a split is empty.
+    """
+    from crystaltensor.data.tables import find_table
+    from crystaltensor.response.archive import load_responses, save_responses
+    from crystaltensor.workflows.response_labels import match_responses, read_subjects
+
+    if (potential is None) == (responses is None):
+        raise ConfigError("name a potential, or a file of force constants from a fit")
+    subjects, dropped = read_subjects(find_table(table, Path()), row)
+    if responses is not None:
+        known = load_responses(responses)
+    else:
+        known, failed = _compute(
+            subjects, str(potential), max_atoms, cached, on_crystal
+        )
+        done = {one.name for one in failed}
+        subjects = [each for each in subjects if each.row.name not in done]
+        dropped += failed
+    pairs, without = match_responses(subjects, known)
+    found = examples(pairs, row)
+    dropped += without
+    yield Collected(_count(found), tuple(dropped))
+    _refuse_empty(found)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / DROPPED).open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(("name", "reason"))
+        lines.writerows((one.name, one.reason) for one in dropped)
+    used = {each.row.name: stored for each, stored in pairs}
+    save_responses(out / RESPONSES, replace(known, crystals=used))
+    yield Fitted(out, fit_examples(found, row, known, out, settings))
+
+
+def _compute(
+    subjects: "list[Subject]",
+    potential: str,
+    max_atoms: int,
+    cached: bool,
+    on_crystal: "Callable[[int, int], None]",
+) -> "tuple[Responses, list[Dropped]]":
+    """Compute force constants with a potential."""
+    from crystaltensor.response.cache import cache_folder
+    from crystaltensor.response.potentials import find_potential
+    from crystaltensor.workflows.response_labels import compute_responses
+
+    return compute_responses(
+        subjects,
+        find_potential(potential),
+        folder=cache_folder() if cached else None,
+        max_atoms=max_atoms,
+        on_crystal=on_crystal,
+    )
+
+
+def _count(found: "list[Example]") -> dict[str, int]:
+    """Count the crystals of each split."""
+    return {
+        split: sum(one.split == split for one in found)
+        for split in ("train", "val", "test")
+    }
+
+
+def _refuse_empty(found: "list[Example]") -> None:
+    """Refuse what cannot be learned from, or not measured."""
+    empty = [split for split, count in _count(found).items() if not count]
+    if empty:
+        raise DataError(
+            f"no crystal with force constants in {', '.join(empty)}; "
+            "crystals in all of train, val and test are needed"
+        )
+
+
+def examples(
+    pairs: "list[tuple[Subject, StoredResponse]]", row: "TensorProperty"
+) -> list[Example]:
+    """Describe labelled crystals as a correction sees them.
+
+    Parameters
+    ----------
+    pairs : list of tuple
+        Crystals and their force constants.
+    row : TensorProperty
+        ``piezo`` or ``dielectric-total``.
+
+    Returns
+    -------
+    list of Example
+        In their order.
     """
     from crystaltensor.inference.predictor import load
-    from crystaltensor.response.responder import Responder
 
-    responder = Responder(potential, folder=folder)
     charges = load(BORN_CHARGES.name, device="cpu")
-    for each in rows:
-        try:
-            known = row != PIEZO or (each.polar and each.name in axes_known)
-            yield _example(each, row, responder, charges, symprec, known=known)
-        except CrystalTensorError as error:
-            yield error
+    electronic = load(DIELECTRIC.name, device="cpu")
+    return [
+        _example(subject, stored, row, charges, electronic) for subject, stored in pairs
+    ]
 
 
 def _example(
-    each: "LabelledCrystal",
+    subject: "Subject",
+    stored: "StoredResponse",
     row: "TensorProperty",
-    responder: Any,  # noqa: ANN401 - a Responder; the module is imported late
     charges: "Predictor",
-    symprec: float,
-    *,
-    known: bool,
+    electronic: "Predictor",
 ) -> Example:
     """Compute the ionic response of one crystal, and what its label may be."""
     import numpy as np
 
     from crystaltensor.response.born_charges import to_primitive
     from crystaltensor.response.composition import softness
-    from crystaltensor.response.fitting import make_case
+    from crystaltensor.response.correction import damped_parts, describe
+    from crystaltensor.response.fitting import Case
     from crystaltensor.response.formulas import IonicResponse
     from crystaltensor.symmetry.normalizer import indistinguishable
-    from crystaltensor.symmetry.operations import find_symmetry
     from crystaltensor.symmetry.projection import project
+    from crystaltensor.workflows.response_labels import axes_known
 
-    symmetry = find_symmetry(each.crystal, symprec=symprec)
-    response = responder.respond(symmetry)
-    crystal = response.primitive.crystal
+    symmetry = subject.symmetry
     ionic = IonicResponse(
-        response.modes,
-        response.constants.internal_strain,
-        to_primitive(charges.predict_symmetric(symmetry).tensor, response.index),
-        crystal.volume,
+        stored.modes,
+        stored.internal_strain,
+        to_primitive(charges.predict_symmetric(symmetry).tensor, stored.index),
+        stored.volume,
     )
     of = ionic.piezo if row == PIEZO else ionic.dielectric
-    scale = [max(1.0, damping) for damping in DAMPINGS]
-    parts = np.stack(
-        [of(d).sum(axis=0) * factor for d, factor in zip(DAMPINGS, scale, strict=True)]
+    parts = damped_parts(of, DAMPINGS)
+    features = describe(
+        stored.numbers, ionic, parts, electronic.predict_symmetric(symmetry).tensor
     )
-    indices = row.index_symmetry
-    parts = project(parts, symmetry.rotations, index_symmetry=indices)
-    label = project(each.tensor, symmetry.rotations, index_symmetry=indices)
-    labels = label[None]
-    if not known:
-        labels = indistinguishable(label, symmetry)
-    if not each.sign_known:
+    parts = project(parts, symmetry.rotations, index_symmetry=row.index_symmetry)
+    labels = subject.label[None]
+    if row == PIEZO and not axes_known(subject):
+        labels = indistinguishable(subject.label, symmetry)
+    if not subject.row.sign_known:
         labels = np.concatenate([labels, -labels])
     return Example(
-        each.name,
-        each.split,
-        make_case(crystal.numbers, ionic, parts, labels),
+        subject.row.name,
+        subject.row.split,
+        Case(features, parts, labels),
         softness(ionic, of),
-        response.modes.softest,
-        each.sign_known,
-        each.polar,
+        stored.modes.softest,
+        subject.row.sign_known,
+        subject.row.polar,
     )
 
 
-def fit_response(
-    found: "list[Example]",
+def fit_examples(
+    found: list[Example],
     row: "TensorProperty",
-    potential: "Potential",
+    responses: "Responses",
     out: Path,
     settings: "FitSettings",
-    *,
-    on_step: "Callable[[str], None]" = lambda _: None,
 ) -> dict[str, Any]:
     """Fit a correction on the training crystals, measure it, and write it.
 
@@ -169,91 +300,111 @@ def fit_response(
         Of the splits train, val and test.
     row : TensorProperty
         What is predicted.
-    potential : Potential
-        Whence the forces were.
+    responses : Responses
+        Whose name and identity are kept.
     out : Path
-        Folder of the model; made if it does not exist.
+        Folder of the correction.
     settings : FitSettings
         How.
-    on_step : callable
-        Told what is done.
 
     Returns
     -------
     dict
         What the record holds.
-
-    Raises
-    ------
-    DataError
-        If there is no training crystal, or none to measure the error on.
     """
     import numpy as np
     from safetensors.numpy import save
 
     import crystaltensor
     from crystaltensor.response.correction import RECORD, WEIGHTS, Correction
-    from crystaltensor.response.fitting import fit, fit_error
+    from crystaltensor.response.fitting import fit
 
-    by_split = {
-        split: [one for one in found if one.split == split]
-        for split in ("train", "val", "test")
+    train = [one.case for one in found if one.split == "train"]
+    arrays = {
+        name: np.asarray(array, np.float32)
+        for name, array in fit(train, settings).items()
     }
-    if not all(by_split.values()):
-        raise DataError("crystals in all of train, val and test are needed")
-    on_step("fit")
-    arrays = fit([one.case for one in by_split["train"]], settings)
-    stored = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-    content = save(stored)
-    arrays = {name: array.astype(np.float64) for name, array in stored.items()}
-    correction = Correction(out.name, DAMPINGS, arrays, {})
-    predicted = {
-        split: np.stack([weighted(correction, one.case) for one in many])
-        for split, many in by_split.items()
-    }
-    held_out = by_split["val"]
-    error = fit_error(
-        np.array([np.linalg.norm(one.case.parts[0]) for one in held_out]),
-        np.array([one.softness for one in held_out]),
-        np.array(
-            [
-                nearest(one.case.labels, tensor)[1]
-                for one, tensor in zip(held_out, predicted["val"], strict=True)
-            ]
-        ),
-    )
+    content = save(arrays)
+    exact = {name: array.astype(np.float64) for name, array in arrays.items()}
+    correction = Correction(out.name, DAMPINGS, exact, {})
     record: dict[str, Any] = {
         "version": crystaltensor.__version__,
         "property": row.name,
         "unit": row.unit,
         "of": "e" if row == PIEZO else "the ionic part",
-        "potential": potential.identity,
+        "potential": responses.identity,
         "dampings": list(DAMPINGS),
-        "counts": {split: len(many) for split, many in by_split.items()},
+        "counts": _count(found),
         "settings": asdict(settings),
-        "error": error,
-        "metrics": {
-            name: metrics
-            for split in ("val", "test")
-            for name, metrics in measure_examples(
-                split, by_split[split], predicted[split]
-            ).items()
-        },
+        "error": _expected_error(correction, found),
+        "metrics": _figures(found, correction),
+        "members": [
+            {"seed": seed, "metrics": _figures(found, correction, seed)}
+            for seed in range(settings.members)
+        ],
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=1, ensure_ascii=False)
     (out / RECORD).write_text(text + "\n", encoding="utf-8")
     (out / WEIGHTS).write_bytes(content)
     return record
 
 
-def weighted(correction: Any, case: "Case") -> "Floats":  # noqa: ANN401 - as above
-    """Put a response together as a correction does, shape (3, ..., 3)."""
+def _expected_error(correction: "Correction", found: list[Example]) -> dict[str, float]:
+    """Fit what error is to be expected to that of the validation crystals."""
     import numpy as np
 
-    weights = correction.weigh(case.features).mean(axis=0)
-    found: Floats = np.einsum("p,p...->...", weights, case.parts)
+    from crystaltensor.response.fitting import fit_error
+
+    held_out = [one for one in found if one.split == "val"]
+    errors = [
+        nearest(one.case.labels, weighted(correction, one.case))[1] for one in held_out
+    ]
+    return fit_error(
+        np.array([np.linalg.norm(one.case.parts[0]) for one in held_out]),
+        np.array([one.softness for one in held_out]),
+        np.array(errors),
+    )
+
+
+def _figures(
+    found: list[Example], correction: "Correction", member: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Measure a correction, or a member of it, on validation and test crystals."""
+    import numpy as np
+
+    metrics: dict[str, dict[str, Any]] = {}
+    for split in ("val", "test"):
+        many = [one for one in found if one.split == split]
+        predicted = np.stack([weighted(correction, one.case, member) for one in many])
+        metrics |= measure_examples(split, many, predicted)
+    return metrics
+
+
+def weighted(
+    correction: "Correction", case: "Case", member: int | None = None
+) -> "Floats":
+    """Put a response together as a correction, or one of its members, does.
+
+    Parameters
+    ----------
+    correction : Correction
+        The networks.
+    case : Case
+        A crystal.
+    member : int, optional
+        Which network; their mean if left out.
+
+    Returns
+    -------
+    ndarray, shape (3, ..., 3)
+        In the unit of the property.
+    """
+    import numpy as np
+
+    weights = correction.weigh(case.features)
+    chosen = weights.mean(axis=0) if member is None else weights[member]
+    found: Floats = np.einsum("p,p...->...", chosen, case.parts)
     return found
 
 

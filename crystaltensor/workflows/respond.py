@@ -19,6 +19,7 @@ def respond(
     *,
     potential: str,
     born: str | None = None,
+    learned: str | None = None,
     relaxed: bool = False,
     cached: bool = True,
     file_format: str | None = None,
@@ -39,6 +40,8 @@ def respond(
         Name of the potential, see `find_potential`.
     born : str, optional
         File of Born charges; those of the model that comes along if left out.
+    learned : str, optional
+        Folder of a learned part; that which comes along, if there is one, if left out.
     relaxed : bool
         Whether to relax the atoms first, in the cell as given.
     cached : bool
@@ -84,7 +87,11 @@ def respond(
         relaxed=relaxed,
         folder=cache_folder() if cached else None,
     )
-    composer = Composer(born=None if born is None else Path(born), device=device)
+    composer = Composer(
+        born=None if born is None else Path(born),
+        learned=None if learned is None else Path(learned),
+        device=device,
+    )
     try:
         symmetry = find_symmetry(read.crystal, symprec=symprec)
         response = responder.respond(symmetry, elastic=ELASTIC in rows, on_call=on_call)

@@ -75,4 +75,4 @@ def test_a_damaged_model_is_told(tmp_path) -> None:  # noqa: ANN001 - pytest's p
     (tmp_path / "weights.safetensors").write_bytes(b"nothing")
     (tmp_path / "record.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match="not a complete model"):
-        load_correction(tmp_path)
+        load_correction(tmp_path, "piezo")

@@ -1,8 +1,13 @@
 """Potentials by name, and what goes wrong with them."""
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
 
 from crystaltensor.crystals.crystal import Crystal
 from crystaltensor.errors import ConfigError, PotentialError
@@ -95,6 +100,69 @@ def test_a_missing_package_is_named(
 ) -> None:
     """With the call that installs it."""
     for module in ("chgnet.model", "sevenn.calculator", "mace.calculators"):
-        monkeypatch.setitem(__import__("sys").modules, module, None)
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(PotentialError, match=f"pip install {package}"):
         find_potential(name)
+
+
+class Foreign(EMT):
+    """What ``mace.calculators.MACECalculator`` takes, with the forces of EMT."""
+
+    def __init__(self, model_paths: str, device: str, default_dtype: str) -> None:
+        if Path(model_paths).read_bytes() != WEIGHTS:
+            raise ValueError("not a\nmodel")
+        assert (device, default_dtype) == ("cpu", "float64")
+        super().__init__()
+
+
+WEIGHTS = b"weights"
+
+
+@pytest.fixture
+def mace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a calculator where the package of MACE would be."""
+    module = ModuleType("mace.calculators")
+    module.MACECalculator = Foreign  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mace", ModuleType("mace"))
+    monkeypatch.setitem(sys.modules, "mace.calculators", module)
+
+
+@pytest.mark.usefixtures("mace")
+def test_a_file_of_mace_is_known_by_its_content(tmp_path: Path) -> None:
+    """Wherever it lies; and it gives forces and stresses as any calculator of ASE."""
+    paths = [tmp_path / "one.model", tmp_path / "two.model"]
+    for path in paths:
+        path.write_bytes(WEIGHTS)
+    first, second = (find_potential(f"mace:{path}") for path in paths)
+    assert first.identity == second.identity
+    assert first.name != second.name
+    (found,) = first.evaluate([COPPER], stress=True)
+    (expected,) = find_potential("ase.calculators.emt:EMT").evaluate(
+        [COPPER], stress=True
+    )
+    np.testing.assert_array_equal(found.stress, expected.stress)
+
+
+@pytest.mark.usefixtures("mace")
+def test_a_file_of_mace_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    """Whether it is missing or not a model."""
+    with pytest.raises(
+        PotentialError, match=r"nothing\.model: no such file; mace needs"
+    ):
+        find_potential(f"mace:{tmp_path / 'nothing.model'}")
+    (tmp_path / "wrong.model").write_bytes(b"else")
+    with pytest.raises(PotentialError, match="cannot be loaded: not a model"):
+        find_potential(f"mace:{tmp_path / 'wrong.model'}")
+
+
+def test_a_package_that_fails_to_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises, in one line."""
+    package = tmp_path / "mace"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "calculators.py").write_text("raise RuntimeError('two\\nlines')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PotentialError, match=r"mace-torch is there, .*: two lines"):
+        find_potential("mace:any.model")

@@ -9,6 +9,7 @@ import pytest
 from crystaltensor.crystals.io import read_crystal
 from crystaltensor.inference.models import models_folder
 from crystaltensor.properties import DIELECTRIC_TOTAL, PIEZO
+from crystaltensor.response.archive import load_responses
 from crystaltensor.response.composition import Composer
 from crystaltensor.response.correction import (
     FOLDER,
@@ -21,6 +22,7 @@ from crystaltensor.response.modes import Modes
 from crystaltensor.response.potentials import find_potential
 from crystaltensor.response.responder import Responder
 from crystaltensor.symmetry.operations import find_symmetry
+from crystaltensor.workflows.fit_response import RESPONSES
 
 ALN = Path(__file__).parents[2] / "docs" / "examples" / "POSCAR.AlN"
 SHIPPED = sorted((models_folder() / FOLDER).iterdir())
@@ -29,9 +31,12 @@ SHIPPED = sorted((models_folder() / FOLDER).iterdir())
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_every_learned_part_loads_and_has_a_card(folder: Path) -> None:
     """The networks take what `describe` returns, and give a weight for each part."""
-    correction = load_correction(folder)
-    assert (folder / "CARD.md").is_file()
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    correction = load_correction(folder, record["property"])
+    assert (folder / "CARD.md").is_file()
+    stored = load_responses(folder / RESPONSES)
+    assert stored.identity == record["potential"]
+    assert len(stored.crystals) == sum(record["counts"].values())
     assert record["metrics"]["test"]["n"] > 10
     ionic = IonicResponse(
         Modes(np.array([5.0, 6.0, 7.0]), np.ones((3, 2, 3))),
@@ -40,7 +45,7 @@ def test_every_learned_part_loads_and_has_a_card(folder: Path) -> None:
         40.0,
     )
     parts = correction.parts(ionic.piezo)
-    weights = correction.weigh(describe(np.array([13, 7]), ionic, parts))
+    weights = correction.weigh(describe(np.array([13, 7]), ionic, parts, 5 * np.eye(3)))
     assert weights.shape[1] == len(correction.dampings) == len(parts)
     assert np.isfinite(weights).all()
     assert correction.expected_error(1.0, 2.0) > correction.expected_error(

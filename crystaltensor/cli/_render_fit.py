@@ -1,0 +1,71 @@
+"""How the fit of a learned part is shown."""
+
+import re
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from crystaltensor.cli._render import plain, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from crystaltensor.workflows.fit_response import Collected, Fitted
+
+
+@contextmanager
+def crystals() -> "Iterator[Callable[[int, int], None]]":
+    """Show on a terminal how many crystals have their force constants."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("force constants of crystals"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def fitting(events: "Iterator[Collected | Fitted]") -> None:
+    """Show what is fitted to, and what the result is worth."""
+    from crystaltensor.workflows.fit_response import Fitted
+
+    console = Console(highlight=False, stderr=True, soft_wrap=True)
+    for event in events:
+        if isinstance(event, Fitted):
+            _fitted(console, event)
+            continue
+        counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
+        console.print(f"Crystals: {counts}")
+        kinds = Counter(re.sub(r"\d[\d.]*", "…", one.reason) for one in event.dropped)
+        for reason, count in kinds.most_common():
+            console.print(f"  left out {count}: {plain(reason)}")
+
+
+def _fitted(console: Console, event: "Fitted") -> None:
+    """Show the figures of the mean of the networks."""
+    for name, figures in event.record["metrics"].items():
+        console.print(f"{name}: {_figures(figures, event.record['unit'])}")
+    console.print(f"Written to {plain(event.folder)}")
+
+
+def _figures(figures: "Mapping[str, float]", unit: str) -> str:
+    """Write the figures of one set of crystals."""
+    return (
+        f"Fnorm {figures['fnorm']:.3f}{unit_of(unit)} (zero tensor {figures['zero_fnorm']:.3f}), "
+        f"within 25 %: {figures['ewt_25']:.1f} %, "
+        f"median cosine {figures['median_cosine']:.2f}, {figures['n']} crystals"
+    )
