@@ -134,8 +134,7 @@ def _uncertainty(console: Console, found: "Prediction") -> None:
         console.print(
             f"[dim]± holds 68 % of the errors, {widths['90']:.2g} times it 90 %, "
             f"{widths['95']:.2g} times it 95 %. Larger errors were expected of "
-            f"{100 - told.percentile:.0f} % of the {told.calibration.n} calibration "
-            "crystals.[/]"
+            f"{100 - told.percentile:.0f} % of the validation crystals.[/]"
         )
     if found.neighbours:
         console.print(_neighbours_table(found))
