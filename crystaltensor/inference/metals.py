@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.crystals.crystal import atomic_number
-from crystaltensor.errors import CrystalTensorError
-from crystaltensor.properties import BAND_GAP
 
 if TYPE_CHECKING:
+    from crystaltensor.crystals.crystal import Crystal
     from crystaltensor.properties import TensorProperty
     from crystaltensor.symmetry.operations import Symmetry
 
@@ -70,33 +69,24 @@ def metal_signs(symmetry: "Symmetry", row: "TensorProperty") -> list[str]:
     ]
 
 
-def gap_signs(symmetry: "Symmetry", *, device: str = "auto") -> list[str]:
-    """Ask the model for band gaps, if it is installed, whether there is any.
+def gap_is_worth_asking(crystal: "Crystal") -> bool:
+    """Say whether a cell is small enough for the model of band gaps to give a hint."""
+    return crystal.n_atoms <= _MOST_ATOMS
+
+
+def gap_signs(gap: float) -> list[str]:
+    """Say what a predicted band gap, in eV, means for a property of insulators.
 
     Parameters
     ----------
-    symmetry : Symmetry
-        Of the crystal, which it holds.
-    device : str
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    gap : float
+        From the model for band gaps.
 
     Returns
     -------
     list of str
-        At most one sentence, and none for large cells.
+        At most one sentence.
     """
-    from crystaltensor.inference.models import installed_models
-    from crystaltensor.inference.predictor import load
-
-    if BAND_GAP.name not in installed_models():
-        return []
-    if symmetry.crystal.n_atoms > _MOST_ATOMS:
-        return []
-    try:
-        found = load(BAND_GAP.name, device=device).predict_symmetric(symmetry)
-    except CrystalTensorError:  # it was not asked for, and must not stop what was
-        return []
-    gap = float(found.tensor)
     if gap >= SMALL_GAP:
         return []
     return [

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from crystaltensor.errors import ConfigError, CrystalTensorError
 from crystaltensor.properties import (
+    BAND_GAP,
     BULK_MODULUS,
     ELASTIC,
     PROPERTIES,
@@ -16,6 +17,8 @@ from crystaltensor.properties import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crystaltensor.crystals.crystal import Crystal
+    from crystaltensor.inference.inputs import NetworkInput
     from crystaltensor.inference.models import TrainedModel
     from crystaltensor.inference.prediction import Prediction
     from crystaltensor.inference.predictor import Predictor
@@ -79,55 +82,84 @@ def predict(
 
     from crystaltensor.inference.inputs import Needs
     from crystaltensor.inference.metals import INSULATORS_ONLY, gap_signs
-    from crystaltensor.inference.predictor import Predictor
     from crystaltensor.symmetry.operations import find_symmetry
 
-    models = describe_models(rows, model=model)
-    predictors = [Predictor.of(each, device=device) for each in models]
-    second = _moduli_models(rows, predictors, device)
+    predictors = _load(rows, read.crystal, model=model, device=device)
     try:
-        needs = Needs.union(each.needs for each in (*predictors, *second.values()))
+        needs = Needs.union(each.needs for each in predictors.values())
         needs.refuse_unfit(read.crystal)
         described = needs.describe(find_symmetry(read.crystal, symprec=symprec))
-        beside = {
-            name: float(each.predict_described([described])[0].tensor)
-            for name, each in second.items()
-        }
-        signs = []
-        if any(row.name in INSULATORS_ONLY for row in rows):
-            signs = gap_signs(described.symmetry, device=device)
-        for predictor in predictors:
-            (found,) = predictor.predict_described(
-                [described], frame=frame, sources=[read.source]
-            )
-            if found.row == ELASTIC:
-                found = replace(found, beside=beside)
+        known = _Predictions(predictors, described, frame, read.source)
+        for row in rows:
+            found = known.of(row)
+            if row == ELASTIC:
+                found = replace(found, beside=known.moduli())
             if explain:
-                found = replace(found, neighbours=predictor.nearest(described))
-            screened = found.row.name in INSULATORS_ONLY and found.forbidden is None
-            hints = signs if screened else []
+                found = replace(found, neighbours=predictors[row].nearest(described))
+            hints = []
+            if row.name in INSULATORS_ONLY and found.forbidden is None:
+                gap = known.hint(BAND_GAP)
+                hints = [] if gap is None else gap_signs(gap)
             warnings = (*read.warnings, *found.warnings, *hints)
             yield replace(found, warnings=warnings)
     except CrystalTensorError as error:
         raise type(error)(f"{read.source}: {error}") from error
 
 
-def _moduli_models(
-    rows: "list[TensorProperty]", predictors: "list[Predictor]", device: str
-) -> "dict[str, Predictor]":
-    """Load what the moduli of an elastic tensor are to be seen beside."""
+def _load(
+    rows: "list[TensorProperty]", crystal: "Crystal", *, model: str | None, device: str
+) -> "dict[TensorProperty, Predictor]":
+    """Load the models that are asked for, and those whose values stand beside theirs."""
+    from crystaltensor.inference.metals import INSULATORS_ONLY, gap_is_worth_asking
     from crystaltensor.inference.models import installed_models
-    from crystaltensor.inference.predictor import load
+    from crystaltensor.inference.predictor import Predictor
 
-    if ELASTIC not in rows:
-        return {}
-    loaded = dict(zip(rows, predictors, strict=True))
+    beside = [BULK_MODULUS, SHEAR_MODULUS] if ELASTIC in rows else []
+    screened = any(row.name in INSULATORS_ONLY for row in rows)
+    if screened and gap_is_worth_asking(crystal):
+        beside.append(BAND_GAP)
     installed = installed_models()
-    return {
-        name: loaded.get(row) or load(row.name, device=device)
-        for name, row in (("bulk", BULK_MODULUS), ("shear", SHEAR_MODULUS))
-        if row.name in installed
-    }
+    more = [row for row in beside if row not in rows and row.name in installed]
+    models = [*describe_models(rows, model=model), *describe_models(more)]
+    return {each.row: Predictor.of(each, device=device) for each in models}
+
+
+class _Predictions:
+    """What models say of one crystal; each is asked once."""
+
+    def __init__(
+        self,
+        predictors: "dict[TensorProperty, Predictor]",
+        described: "NetworkInput",
+        frame: str,
+        source: str,
+    ) -> None:
+        self._predictors, self._described = predictors, described
+        self._frame, self._source = frame, source
+        self._known: dict[TensorProperty, Prediction] = {}
+
+    def of(self, row: "TensorProperty") -> "Prediction":
+        """Predict a property."""
+        if row not in self._known:
+            (self._known[row],) = self._predictors[row].predict_described(
+                [self._described], frame=self._frame, sources=[self._source]
+            )
+        return self._known[row]
+
+    def hint(self, row: "TensorProperty") -> float | None:
+        """Give a scalar that was not asked for, and must not stop what was."""
+        if row not in self._predictors:
+            return None
+        try:
+            return float(self.of(row).tensor)
+        except CrystalTensorError:
+            return None
+
+    def moduli(self) -> dict[str, float]:
+        """Give what the moduli of an elastic tensor are to be seen beside."""
+        named = {"bulk": BULK_MODULUS, "shear": SHEAR_MODULUS}
+        values = {name: self.hint(row) for name, row in named.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def wanted(
