@@ -113,12 +113,7 @@ class Outline:
         return Prediction(
             source=source,
             crystal=symmetry.crystal,
-            space_group={
-                "number": symmetry.number,
-                "symbol": symmetry.symbol,
-                "point_group": symmetry.point_group,
-                "symprec": symmetry.symprec,
-            },
+            space_group=symmetry.named(),
             row=row,
             tensor=tensor,
             components=None if self.form is None else self.form.values(tensor),

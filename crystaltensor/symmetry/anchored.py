@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystaltensor.errors import SymmetryError
-from crystaltensor.symmetry.operations import space_group_type
+from crystaltensor.symmetry.operations import SpaceGroup, space_group_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ _MOST_ATOMS = 40  # beyond it, comparing all pairs of atoms is no longer quick
 
 
 @dataclass(frozen=True, eq=False)
-class AnchoredSymmetry:
+class AnchoredSymmetry(SpaceGroup):
     """What projecting tensors needs to know of a space group.
 
     Parameters

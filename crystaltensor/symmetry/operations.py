@@ -29,8 +29,26 @@ _FINER = 1 / 3  # a failing tolerance is divided by three, so that 243 is the mo
 _LARGEST_STRAIN = 0.1  # beyond it, lattice and operations belong to two crystals
 
 
+class SpaceGroup:
+    """What is said of a space group, however its operations were found."""
+
+    number: int
+    symbol: str
+    point_group: str
+    symprec: float
+
+    def named(self) -> dict[str, Any]:
+        """Return number, symbols, and the ``symprec`` (Å) of the search."""
+        return {
+            "number": self.number,
+            "symbol": self.symbol,
+            "point_group": self.point_group,
+            "symprec": self.symprec,
+        }
+
+
 @dataclass(frozen=True, eq=False)
-class Symmetry:
+class Symmetry(SpaceGroup):
     r"""The space group of a crystal, and what tensors in its frame obey.
 
     The operations are those of the crystal, not of the cell it is written in: one per

@@ -171,12 +171,7 @@ class Symmetrized:
             "formula": crystal.formula,
             "n_atoms": crystal.n_atoms,
             "lattice": crystal.cell.tolist(),
-            "space_group": {
-                "number": self.symmetry.number,
-                "symbol": self.symmetry.symbol,
-                "point_group": self.point_group,
-                "symprec": self.symmetry.symprec,
-            },
+            "space_group": self.symmetry.named(),
         }
 
     def _explanation(self) -> dict[str, Any]:
