@@ -140,6 +140,7 @@ def run(
     from crystaltensor.workflows import predict_many as workflow
     from crystaltensor.workflows.inputs import Inputs
     from crystaltensor.workflows.output_formats import BriefLines, JsonLines
+    from crystaltensor.workflows.predict_work import Settings
     from crystaltensor.workflows.sharding import parse_shard
 
     output = asked["output"]
@@ -160,7 +161,7 @@ def run(
             strict=asked["strict"],
             stop=lambda: bool(stop),
         )
-        chosen = workflow.Settings(**settings)
+        chosen = Settings(**settings)
         if output is None:
             form = JsonLines() if as_json else BriefLines()
             reports = workflow.predict_lines(

@@ -186,9 +186,7 @@ class Treatment:
             for piece in block.pieces
             for place, read in enumerate(piece.read())
         ]
-        ready = [
-            i for i, item in enumerate(items) if not isinstance(item.prepared, Failure)
-        ]
+        ready = _ready(items)
         for start in range(0, len(ready), GATHERED):
             places = ready[start : start + GATHERED]
             found = _halved(
@@ -201,10 +199,7 @@ class Treatment:
     def finish(self, block: Block, items: list[Item]) -> Treated:
         """Run the networks over what is prepared, and write the records."""
         outcomes = [item.prepared for item in items]
-        ready = [
-            i for i, item in enumerate(items) if not isinstance(item.prepared, Failure)
-        ]
-        for batch in _batches(self.work, items, ready):
+        for batch in _batches(self.work, items, _ready(items)):
             prepared = [items[place].prepared for place in batch]
             found = _halved(self.work, self.work.finish, prepared)
             for place, outcome in zip(batch, found, strict=True):
@@ -215,7 +210,7 @@ class Treatment:
         return Treated(
             block=block.number,
             output=output,
-            errors=b"".join(json_line(failure.as_dict()) for failure in failures),
+            errors=_error_lines(failures),
             n_ok=len(outcomes) - len(failures),
             failures=failures,
             files=files,
@@ -235,8 +230,9 @@ def lost(block: Block, output_format: "OutputFormat", reason: str) -> Treated:
     ]
     labels = [_label(piece, 0) for piece in block.pieces]
     output, files = output_format.render([*zip(labels, failures, strict=True)])
-    errors = b"".join(json_line(failure.as_dict()) for failure in failures)
-    return Treated(block.number, output, errors, 0, tuple(failures), files)
+    return Treated(
+        block.number, output, _error_lines(failures), 0, tuple(failures), files
+    )
 
 
 def joined(number: int, parts: "Iterable[Treated]") -> Treated:
@@ -264,6 +260,16 @@ def halves(block: Block) -> tuple[Block, Block] | None:
     if cut is None:
         return None
     return replace(block, pieces=cut[:1]), replace(block, pieces=cut[1:])
+
+
+def _error_lines(failures: "Iterable[Failure]") -> bytes:
+    """Write what is appended to the list of failures."""
+    return b"".join(json_line(failure.as_dict()) for failure in failures)
+
+
+def _ready(items: list[Item]) -> list[int]:
+    """List the places of the structures that have not failed."""
+    return [i for i, item in enumerate(items) if not isinstance(item.prepared, Failure)]
 
 
 def _label(piece: "Piece", place: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PRELOADED = (
     "crystaltensor.inference.predictor",
     "crystaltensor.crystals.io",
-    "crystaltensor.workflows.predict_many",
+    "crystaltensor.workflows.predict_work",
 )
 _AHEAD = 2  # blocks in flight for each process: one is treated, one waits
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from crystaltensor.crystals.writing import replacing
 from crystaltensor.errors import ConfigError, FormatError
-from crystaltensor.workflows.journal import (
+from crystaltensor.workflows.output_formats import ROW_GROUP, write_rows
+from crystaltensor.workflows.run_files import (
     Counts,
     Paths,
     read_header,
     read_journal,
     write_journal,
 )
-from crystaltensor.workflows.output_formats import ROW_GROUP, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crystaltensor.workflows.journal import Line
+    from crystaltensor.workflows.run_files import Line
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from crystaltensor.workflows import predict_many  # noqa: E402
 from crystaltensor.workflows.blocks import Treatment, in_blocks  # noqa: E402
 from crystaltensor.workflows.inputs import Inputs  # noqa: E402
 from crystaltensor.workflows.output_formats import JsonLines  # noqa: E402
+from crystaltensor.workflows.predict_work import Settings, make_work  # noqa: E402
 from crystaltensor.workflows.sharding import Shard  # noqa: E402
 
 ONE = ("piezo",)
@@ -32,8 +33,8 @@ TENSORS = ("dielectric", "dielectric-total", "piezo", "elastic", "born-charges")
 
 def stages(folder: Path, properties: tuple[str, ...]) -> None:
     """Print what one process needs for each crystal."""
-    settings = predict_many.Settings(properties, device="cpu")
-    work, _ = predict_many.make_work(settings)
+    settings = Settings(properties, device="cpu")
+    work, _ = make_work(settings)
     treatment = Treatment(work, JsonLines())
     first, *blocks = in_blocks(Inputs((str(folder),), recursive=True).pieces())
     treatment.treat(first)
@@ -59,7 +60,7 @@ def stages(folder: Path, properties: tuple[str, ...]) -> None:
 
 def whole(folder: Path, n_workers: int) -> None:
     """Print the rate of a whole run."""
-    settings = predict_many.Settings(ONE, device="cpu")
+    settings = Settings(ONE, device="cpu")
     options = predict_many.Options(n_workers=n_workers, overwrite=True)
     inputs = Inputs((str(folder),), recursive=True)
     output = folder.parent / "out.jsonl"

@@ -15,12 +15,13 @@ from crystaltensor.errors import ConfigError, FormatError, ResourceError
 from crystaltensor.workflows import journal as module
 from crystaltensor.workflows.blocks import Treatment, in_blocks
 from crystaltensor.workflows.inputs import Inputs
-from crystaltensor.workflows.journal import Counts, Journal, Paths, opened_journal
+from crystaltensor.workflows.journal import Journal, opened_journal
 from crystaltensor.workflows.output_formats import (
     JsonFolder,
     JsonLines,
     OutputFormat,
 )
+from crystaltensor.workflows.run_files import Counts, Paths
 
 HEADER = {"schema": 1, "inputs": ["in"], "symprec": 0.01}
 

@@ -23,7 +23,7 @@ from crystaltensor.workflows.output_formats import (
     Parquet,
     output_format,
 )
-from crystaltensor.workflows.predict_many import PredictWork
+from crystaltensor.workflows.predict_work import PredictWork
 from crystaltensor.workflows.structure_files import Failure
 
 ROWS = (PIEZO, ELASTIC, BORN_CHARGES)

@@ -17,10 +17,11 @@ from crystaltensor.workflows.predict import predict
 from crystaltensor.workflows.predict_many import (
     Options,
     Progress,
-    Settings,
     own_files,
     predict_into,
 )
+from crystaltensor.workflows.predict_work import Settings
+from crystaltensor.workflows.run_files import Counts
 from crystaltensor.workflows.sharding import Shard
 
 PIEZO = Settings(("piezo",), device="cpu")
@@ -138,7 +139,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(folder: Path) -> None:
         seen += 1
         return seen % 3 == 0
 
-    reports = [Progress(0, 0.0, journal.Counts())]
+    reports = [Progress(0, 0.0, Counts())]
     while reports[-1].ended != "complete":
         reports = run(folder / "again.jsonl.gz", stop=stop, resume=True)
     for end in ("", ".errors.jsonl", ".run.json", ".journal"):

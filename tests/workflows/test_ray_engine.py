@@ -13,6 +13,7 @@ import json, sys, threading, time
 import ray
 from ray.cluster_utils import Cluster
 from crystaltensor.workflows import blocks, predict_many
+from crystaltensor.workflows.predict_work import Settings
 from crystaltensor.workflows.inputs import Inputs
 from crystaltensor.workflows.sharding import Shard
 
@@ -23,7 +24,7 @@ if __name__ == "__main__":
     other = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     options = predict_many.Options(engine="ray", address=cluster.address)
-    settings = predict_many.Settings(("piezo",), device="cpu")
+    settings = Settings(("piezo",), device="cpu")
     n_reports = 0
     for report in predict_many.predict_into(
         output, Inputs((folder,), recursive=True), settings, options=options, shard=Shard()

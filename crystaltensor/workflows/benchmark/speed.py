@@ -323,7 +323,8 @@ def _whole_folder(
 ) -> tuple[float, float]:
     """Predict a folder; return the seconds of all, and per crystal after the first block."""
     from crystaltensor.workflows.inputs import Inputs
-    from crystaltensor.workflows.predict_many import Options, Settings, predict_into
+    from crystaltensor.workflows.predict_many import Options, predict_into
+    from crystaltensor.workflows.predict_work import Settings
     from crystaltensor.workflows.sharding import Shard
 
     start = time.perf_counter()
