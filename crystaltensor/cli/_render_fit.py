@@ -57,15 +57,23 @@ def fitting(events: "Iterator[Collected | Fitted]") -> None:
 
 def _fitted(console: Console, event: "Fitted") -> None:
     """Show the figures of the mean of the networks."""
+    unit = unit_of(event.record["unit"]).strip() or "none"
+    console.print(f"\n{'':{_WIDTH}}    n   Fnorm    zero  ≤ 25 %  cosine")
     for name, figures in event.record["metrics"].items():
-        console.print(f"{name}: {_figures(figures, event.record['unit'])}")
-    console.print(f"Written to {plain(event.folder)}")
+        console.print(f"{name:{_WIDTH}}{_figures(figures)}")
+    console.print(
+        f"\nFnorm: mean Frobenius norm of the error, unit {unit}; zero: the same if zero is "
+        "predicted;\n≤ 25 %: share with a smaller relative error; cosine: median of that "
+        f"with the label\nWritten to {plain(event.folder)}"
+    )
 
 
-def _figures(figures: "Mapping[str, float]", unit: str) -> str:
+_WIDTH = 34
+
+
+def _figures(figures: "Mapping[str, float]") -> str:
     """Write the figures of one set of crystals."""
     return (
-        f"Fnorm {figures['fnorm']:.3f}{unit_of(unit)} (zero tensor {figures['zero_fnorm']:.3f}), "
-        f"within 25 %: {figures['ewt_25']:.1f} %, "
-        f"median cosine {figures['median_cosine']:.2f}, {figures['n']} crystals"
+        f"{figures['n']:5}{figures['fnorm']:8.3f}{figures['zero_fnorm']:8.3f}"
+        f"{figures['ewt_25']:6.1f} %{figures['median_cosine']:8.2f}"
     )

@@ -1,6 +1,7 @@
 """From a table of tensors and a potential to a learned part."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,7 @@ def test_the_command_says_what_it_found(
         main([*arguments, "--potential", NAME, "--no-cache", "--epochs", "2"])
     told = capsys.readouterr().err
     assert "Crystals: 6 train, 2 val, 2 test" in told
-    assert "test, up to axes: Fnorm " in told
+    assert re.search(r"^test, up to axes +2 +\d\.\d{3} +1\.011 ", told, re.MULTILINE)
     write_crystal(crystal("GaAs"), tmp_path / "POSCAR")
     asked = ["predict", str(tmp_path / "POSCAR"), "--potential", NAME, "--json"]
     learned = ["--learned", str(tmp_path / "x")]
