@@ -351,12 +351,17 @@ def fit_examples(
 
 
 def _expected_error(correction: "Correction", found: list[Example]) -> dict[str, float]:
-    """Fit what error is to be expected to that of the validation crystals."""
+    """Fit what error is to be expected to that of the validation crystals.
+
+    Those that are unstable get no answer, and have no say unless there are no others.
+    """
     import numpy as np
 
     from crystaltensor.response.fitting import fit_error
+    from crystaltensor.response.modes import UNSTABLE
 
     held_out = [one for one in found if one.split == "val"]
+    held_out = [one for one in held_out if one.softest > UNSTABLE] or held_out
     errors = [
         nearest(one.case.labels, weighted(correction, one.case))[1] for one in held_out
     ]
@@ -439,6 +444,7 @@ def measure_examples(
     """
     import numpy as np
 
+    from crystaltensor.response.modes import UNSTABLE
     from crystaltensor.training.metrics import measure
 
     given = np.stack([one.case.labels[0] for one in many])
@@ -450,10 +456,12 @@ def measure_examples(
     )
     free = ~np.array([one.sign_known for one in many])
     polar = np.array([one.polar for one in many])
-    stable = np.array([one.softest for one in many]) > _STABLE
+    softest = np.array([one.softest for one in many])
+    stable = softest > _STABLE
     sets: dict[str, tuple[Any, Any, Any]] = {
         split: (np.ones(len(many), bool), given, None),
         f"{split}, up to axes": (np.ones(len(many), bool), near, None),
+        f"{split}, not unstable, up to axes": (softest > UNSTABLE, near, None),
         f"{split}, stable, up to axes": (stable, near, None),
         f"{split}, soft or unstable, up to axes": (~stable, near, None),
     }
