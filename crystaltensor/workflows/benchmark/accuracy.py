@@ -223,10 +223,9 @@ def _main_table(judged: _Judged) -> Table:
     rows = [_line(judged, "this model", found.predicted)]
     if row.rank and found.up_to_sign().any() and judged.protocol == "full":
         rows += _sign_lines(judged)
-    if judged.model.config.up_to_axes and judged.protocol == "full":
-        axes = replace(judged, found=replace(found, label=found.nearest))
-        line = _line(axes, "… up to axes", found.predicted, up_to_sign=True)
-        rows.append(line)
+    if _open_axes(judged):
+        nearest = _beside_nearest(judged)
+        rows.append(_line(nearest, "… up to axes", found.predicted, up_to_sign=True))
     rows.append(_line(judged, "zero", np.zeros_like(found.label)))
     if test.training_mean is not None and test.training_mean.any():
         constant = np.broadcast_to(test.training_mean, found.label.shape).copy()
@@ -238,7 +237,7 @@ def _main_table(judged: _Judged) -> Table:
     if judged.model.config.up_to_axes:
         notes.append(
             "Up to axes: the nearest of what a label may be whose standardised axes are "
-            "known without the atoms; so are the uncertainties judged."
+            "known without the atoms; crystal systems and uncertainties are judged so."
         )
     if row.per_atom:
         notes.append("record.json counts atoms; the intervals here draw crystals.")
@@ -253,6 +252,19 @@ def _main_table(judged: _Judged) -> Table:
         tuple(rows),
         tuple(notes),
     )
+
+
+def _open_axes(judged: _Judged) -> bool:
+    """Whether labels are known up to what standardised axes leave open."""
+    return judged.model.config.up_to_axes and judged.protocol == "full"
+
+
+def _beside_nearest(judged: _Judged) -> _Judged:
+    """Take the nearest of what each label may be for the label."""
+    if not _open_axes(judged):
+        return judged
+    found = judged.found
+    return replace(judged, found=replace(found, label=found.nearest))
 
 
 def _columns(row: "TensorProperty", protocol: str) -> tuple[str, ...]:
@@ -417,9 +429,9 @@ def _system_table(judged: _Judged) -> Table:
         chosen = systems == system
         if not chosen.any():
             continue
-        part = part_of(judged.found, chosen)
+        part = part_of(_beside_nearest(judged).found, chosen)
         own = _Judged(judged.model, judged.test, part, judged.protocol)
-        figures = own.figures(part.predicted)
+        figures = own.figures(part.predicted, up_to_sign=_open_axes(judged))
         zero = own.figures(np.zeros_like(part.label)).fnorm.value
         values = (each.value for each in figures.ewt)
         rows.append(
@@ -468,7 +480,9 @@ def _success(judged: _Judged) -> float:
 def _figures(judged: _Judged) -> list[Figure]:
     """List what a later run is compared with."""
     row, found = judged.row, judged.found
-    figures = judged.figures(found.predicted)
+    figures = _beside_nearest(judged).figures(
+        found.predicted, up_to_sign=_open_axes(judged)
+    )
     one = 100 / figures.n
     listed = [
         Figure(f"{row.name} fnorm", "error", figures.fnorm.value, row.unit),

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crystaltensor.crystals.crystal import Crystal
+from crystaltensor.data.datasets import LabelledCrystal
 from crystaltensor.data.hypotheses import isotropic_part
 from crystaltensor.data.tables import TABLES, read_table
 from crystaltensor.inference.models import describe_model, installed_models
@@ -107,3 +110,30 @@ def test_predictions_are_those_of_predict_and_parts_keep_their_order() -> None:
     assert [row.name for row in part.rows] == [rows[i].name for i in (1, 3, 4)]
     np.testing.assert_array_equal(part.predicted, found.predicted[chosen])
     assert part.crystals.tolist() == [0, 1, 2]
+
+
+def test_a_polar_axis_upside_down_is_the_same_up_to_axes() -> None:
+    """For the model whose labels leave it open; the label stays what it was."""
+    predictor = load("piezo", device="cpu")
+    test = read_test_set(predictor.model, None)
+    assert test is not None
+    row = next(each for each in test.rows if each.polar and each.crystal.n_atoms < 9)
+    flipped = replace(row, tensor=-row.tensor)
+    found = evaluate(predictor, [row, flipped], symprec=0.01)
+    np.testing.assert_allclose(found.label[1], -found.label[0])
+    np.testing.assert_allclose(found.nearest[1], found.nearest[0], atol=1e-9)
+    errors = [
+        np.linalg.norm((found.predicted - labels).reshape(2, -1), axis=1)
+        for labels in (found.nearest, found.label)
+    ]
+    assert (errors[0] <= errors[1] + 1e-9).all()
+
+
+def test_other_models_have_labels_alone(gallium_arsenide: Crystal) -> None:
+    """What a label may be is asked only of those that have learnt so."""
+    label = LabelledCrystal(
+        "GaAs", gallium_arsenide, 12 * np.eye(3), "test", sign_known=True, polar=False
+    )
+    predictor = load("dielectric", device="cpu")
+    found = evaluate(predictor, [label], symprec=0.01)
+    np.testing.assert_array_equal(found.nearest, found.label)
