@@ -108,7 +108,7 @@ def test_the_bundled_corrections_are_what_the_labels_may_be() -> None:
         for before, after in zip(rows, found, strict=True)
         if after.axes_known
     ]
-    assert len(pairs) == 282
+    assert len(pairs) == 275
     assert {after.split for _, after in pairs} == {"train", "val"}
     for before, after in pairs[::20]:
         symmetry = symmetry_of(before.crystal, 0.1)
