@@ -78,11 +78,12 @@ def read_table(folder: Path, data: "PreparedData") -> FoldTable | None:
     DataError
         If it is damaged, or belongs to other data.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = folder / TABLE
     if not path.is_file():
         return None
+    # Late: a node that only trains need not have it.
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as stored:
             plain = json.loads(stored.metadata()["plain"])
