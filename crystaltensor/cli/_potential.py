@@ -94,7 +94,8 @@ def run(
     UsageError
         If an option does not go with a potential.
     """
-    from crystaltensor.cli._render_response import progress, responses
+    from crystaltensor.cli._render_progress import counting
+    from crystaltensor.cli._render_response import responses
     from crystaltensor.workflows.respond import respond
 
     forces = {
@@ -107,6 +108,6 @@ def run(
         raise click.UsageError("--potential has its own models: leave out --model")
     if _stream.wanted(structures, given):
         raise click.UsageError("--potential takes one structure, and shows it")
-    with progress() as on_call:
+    with counting("force calculations") as on_call:
         found = list(respond(structures[0], on_call=on_call, **settings, **forces))
     responses(iter(found), as_json=as_json)

@@ -2,41 +2,18 @@
 
 import re
 from collections import Counter
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from crystaltensor.cli._render import plain, unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from crystaltensor.workflows.fit_response import Collected, Fitted
 
-
-@contextmanager
-def crystals() -> "Iterator[Callable[[int, int], None]]":
-    """Show on a terminal how many crystals have their force constants."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("force constants of crystals"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+_WIDTH = 34  # of the names of sets of crystals
 
 
 def fitting(events: "Iterator[Collected | Fitted]") -> None:
@@ -66,9 +43,6 @@ def _fitted(console: Console, event: "Fitted") -> None:
         "predicted;\n≤ 25 %: share with a smaller relative error; cosine: median of that "
         f"with the label\nWritten to {plain(event.folder)}"
     )
-
-
-_WIDTH = 34
 
 
 def _figures(figures: "Mapping[str, float]") -> str:

@@ -1,11 +1,9 @@
 """How a property from forces is shown."""
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from crystaltensor.cli._render import as_json_line, matrix_table, number, unit_of, warn
 from crystaltensor.cli._render_prediction import (
@@ -16,7 +14,7 @@ from crystaltensor.cli._render_prediction import (
 from crystaltensor.symmetry.notation import to_voigt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from crystaltensor.response.prediction import ResponsePrediction
 
@@ -26,22 +24,6 @@ PARTS = {
     "correction": "learned correction",
     "clamped": "clamped ions",
 }
-
-
-@contextmanager
-def progress() -> "Iterator[Callable[[int, int], None]]":
-    """Show on a terminal how many force calculations are done."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("force calculations"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def responses(many: "Iterator[ResponsePrediction]", *, as_json: bool) -> None:

@@ -71,13 +71,14 @@ def fit(
     uses what is made once it lies in models/response/PROPERTY-POTENTIAL.
     """
     _refuse_both_or_none(potential, responses)
-    from crystaltensor.cli._render_fit import crystals, fitting
+    from crystaltensor.cli._render_fit import fitting
+    from crystaltensor.cli._render_progress import counting
     from crystaltensor.properties import find_property
     from crystaltensor.workflows.fit_response import fit_response
 
     given = {key: value for key, value in settings.items() if value is not None}
     row = find_property(name)
-    with crystals() as on_crystal:
+    with counting("force constants of crystals", time_left=True) as on_crystal:
         events = fit_response(
             table,
             row,

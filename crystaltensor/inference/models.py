@@ -98,8 +98,12 @@ class TrainedModel:
                 plain = json.loads(stored.metadata()["plain"])
             return Domain.restore(arrays, plain)
         except (
-            *(SafetensorError, OSError, ValueError, KeyError, TypeError),
+            SafetensorError,
             DataError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
         ) as error:
             raise ModelError(f"{path}: damaged ({error!r})") from error
 

@@ -153,10 +153,9 @@ class Convolution(nn.Module):
         weights = self._per_component(1 + self.receive(normed))
         left = self.left(density) * weights[0]
         right = self.right(density) * weights[1]
-        if not self.first:
-            right = right + self.carry(self._carry(natural, blocks)) + natural
         other = None
         if not self.first:
+            right = right + self.carry(self._carry(natural, blocks)) + natural
             other = self.carry_pseudo(self._carry(pseudo, blocks)) + pseudo
         new_natural, new_pseudo = self._couple(left, right, other, keep_pseudo)
         new_natural = bounded(new_natural)

@@ -21,7 +21,7 @@ References
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -288,6 +288,7 @@ def measure_coverage(calibration: Calibration, cases: Cases) -> dict[str, Any]:
     return found
 
 
+@cache
 def percent(level: float) -> str:
     """Name a level: 0.95 is ``"95"``."""
     return f"{100 * level:g}"

@@ -34,6 +34,9 @@ RESPONSES = "responses.npz"
 
 DROPPED = "dropped.csv"
 
+STABLE = 0.3
+"""The softest mode of what is called stable in the figures, in eV/Å²."""
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -362,8 +365,10 @@ def _expected_error(correction: "Correction", found: list[Example]) -> dict[str,
 
     held_out = [one for one in found if one.split == "val"]
     held_out = [one for one in held_out if one.softest > UNSTABLE] or held_out
+    predicted = [weighted(correction, one.case) for one in held_out]
     errors = [
-        nearest(one.case.labels, weighted(correction, one.case))[1] for one in held_out
+        float(np.linalg.norm(nearest(one.case.labels, tensor) - tensor))
+        for one, tensor in zip(held_out, predicted, strict=True)
     ]
     return fit_error(
         np.array([np.linalg.norm(one.case.parts[0]) for one in held_out]),
@@ -413,14 +418,17 @@ def weighted(
     return found
 
 
-def nearest(labels: "Floats", tensor: "Floats") -> "tuple[Floats, float]":
-    """Find the label nearest to a tensor, and its distance."""
+def nearest(labels: "Floats", tensor: "Floats") -> "Floats":
+    """Find the label nearest to a tensor."""
     import numpy as np
 
-    axes = tuple(range(1, labels.ndim))
-    apart = np.sqrt(np.square(labels - tensor).sum(axis=axes))
-    best = int(apart.argmin())
-    return labels[best], float(apart[best])
+    from crystaltensor.training.metrics import nearest_labels
+
+    signs_listed = np.zeros(1, dtype=bool)  # as labels of their own
+    chosen: Floats = nearest_labels(
+        tensor[None], labels[None], up_to_sign=signs_listed
+    )[0]
+    return chosen
 
 
 def measure_examples(
@@ -450,14 +458,14 @@ def measure_examples(
     given = np.stack([one.case.labels[0] for one in many])
     near = np.stack(
         [
-            nearest(one.case.labels, tensor)[0]
+            nearest(one.case.labels, tensor)
             for one, tensor in zip(many, predicted, strict=True)
         ]
     )
     free = ~np.array([one.sign_known for one in many])
     polar = np.array([one.polar for one in many])
     softest = np.array([one.softest for one in many])
-    stable = softest > _STABLE
+    stable = softest > STABLE
     sets: dict[str, tuple[Any, Any, Any]] = {
         split: (np.ones(len(many), bool), given, None),
         f"{split}, up to axes": (np.ones(len(many), bool), near, None),
@@ -478,6 +486,3 @@ def measure_examples(
         for name, (chosen, label, blind) in sets.items()
         if chosen.any()
     }
-
-
-_STABLE = 0.3  # eV/Å²: the softest mode of what is called stable in the figures

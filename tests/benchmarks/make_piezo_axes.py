@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crystaltensor.data.prepared import possible_labels
 from crystaltensor.data.tables import TABLES
 from crystaltensor.inference.predictor import load
 from crystaltensor.properties import BORN_CHARGES, PIEZO
@@ -22,7 +23,6 @@ from crystaltensor.response.archive import load_responses
 from crystaltensor.response.born_charges import to_primitive
 from crystaltensor.response.formulas import IonicResponse
 from crystaltensor.response.modes import UNSTABLE
-from crystaltensor.symmetry.normalizer import indistinguishable
 from crystaltensor.symmetry.notation import to_voigt
 from crystaltensor.symmetry.projection import project
 from crystaltensor.workflows.response_labels import match_responses, read_subjects
@@ -62,8 +62,7 @@ def oriented(
     )
     if np.linalg.norm(ionic) < LEAST:
         return None
-    labels = indistinguishable(subject.label, symmetry)
-    labels = np.concatenate([labels, -labels])
+    labels = possible_labels(subject.row, subject.label, symmetry, PIEZO)
     along = np.einsum("nijk,ijk->n", labels, ionic)
     best: Floats = labels[along.argmax()]
     size = np.linalg.norm(ionic) * np.linalg.norm(best)

@@ -1,12 +1,10 @@
 """How far predictions are from labels that the models have not seen."""
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystaltensor.data.tables import TABLES
 from crystaltensor.errors import ConfigError, ModelError
 from crystaltensor.training.metrics import TensorErrors, tensor_errors
 from crystaltensor.workflows.benchmark.coverage import judge_uncertainty
@@ -23,6 +21,13 @@ from crystaltensor.workflows.benchmark.protocol import (
     crystal_system,
     published_errors,
     succeeds,
+)
+from crystaltensor.workflows.benchmark.published import (
+    SHAPES,
+    moduli_of_others,
+    other_data,
+    recorded,
+    same_split,
 )
 from crystaltensor.workflows.benchmark.report import Estimate, Figure, Report, Table
 from crystaltensor.workflows.benchmark.statistics import Figures, figures_of, mean_of
@@ -201,7 +206,7 @@ def _recorded_only(model: "TrainedModel") -> Table:
         f"with --property {model.row.name} --data FILE."
     )
     title = f"{model.row.name}: {model.row.title}"
-    return Table(title, _columns(model.row, "full"), tuple(_recorded(model)), (note,))
+    return Table(title, _columns(model.row, "full"), tuple(recorded(model)), (note,))
 
 
 def _tables(judged: _Judged) -> list[Table]:
@@ -210,7 +215,7 @@ def _tables(judged: _Judged) -> list[Table]:
     if _has_moduli(judged.row):
         tables.append(_moduli_table(judged))
     if judged.protocol == "gmtnet":
-        tables += _other_data(judged.row)
+        tables += other_data(judged.row)
     tables.append(_system_table(judged))
     if judged.row.rank and not judged.row.per_atom:
         tables.append(_symmetry_table(judged))
@@ -242,10 +247,15 @@ def _main_table(judged: _Judged) -> Table:
     if row.per_atom:
         notes.append("record.json counts atoms; the intervals here draw crystals.")
     if judged.protocol == "full":
-        rows += _recorded(judged.model)
-    others, about = _same_split(judged)
+        rows += recorded(judged.model)
+    others, about = same_split(judged.row, judged.protocol)
     rows += others
     notes += about
+    if others and judged.test.source == TEST_SETS.get(row.name):
+        notes.append(
+            "Lines with another number of crystals are for all test crystals, of which "
+            "not all may travel with the package."
+        )
     return Table(
         f"{row.name}: {row.title}",
         _columns(row, judged.protocol),
@@ -272,11 +282,8 @@ def _columns(row: "TensorProperty", protocol: str) -> tuple[str, ...]:
     unit = "" if row.unit == "1" else f", {row.unit}"
     kind = f"Fnorm{unit}" if row.rank else f"MAE{unit}"
     if protocol == "gmtnet":
-        kind = f"Fnorm {_SHAPES[row.rank]}{unit}"
+        kind = f"Fnorm {SHAPES[row.rank]}{unit}"
     return ("", "n", kind, "≤25 %", "≤10 %", "≤5 %", "median")
-
-
-_SHAPES = {2: "3×3", 3: "3×6", 4: "6×6"}
 
 
 def _whose(test: TestSet) -> str:
@@ -321,11 +328,7 @@ def _moduli_table(judged: _Judged) -> Table:
         (name, len(found.rows), *_moduli_errors(predicted, found.label))
         for name, predicted in lines.items()
     ]
-    known = json.loads((TABLES / "published.json").read_text(encoding="utf-8"))
-    rows += [
-        (each["name"], each["n"], each["bulk"], each["shear"])
-        for each in known["same_split"][judged.row.name]
-    ]
+    rows += moduli_of_others(judged.row)
     return Table(
         f"{judged.row.name}, moduli after Hill",
         ("", "n", "MAE of K, GPa", "MAE of G, GPa"),
@@ -347,72 +350,6 @@ def _moduli_errors(predicted: "Floats", label: "Floats") -> tuple[Estimate, Esti
             pairs.append((bulk - right.bulk_hill, shear - right.shear_hill))
     bulk, shear = np.abs(np.array(pairs)).T
     return mean_of(bulk), mean_of(shear)
-
-
-def _recorded(model: "TrainedModel") -> "list[tuple[Cell, ...]]":
-    """Show what the training has found on all of its test crystals."""
-    test = model.test_figures
-    if not test:
-        return []
-    low, high = test["fnorm_interval"]
-    fnorm: Cell = Estimate(float(test["fnorm"]), float(low), float(high))
-    if model.row.logarithmic:  # that one is an error of the logarithm
-        fnorm = float(test["mae"])
-    return [
-        (
-            "record.json",
-            int(test["n"]),
-            fnorm,
-            *(float(test[f"ewt_{percent}"]) for percent in (25, 10, 5)),
-            float(test["median_relative"]),
-        )
-    ]
-
-
-def _same_split(judged: _Judged) -> "tuple[list[tuple[Cell, ...]], list[str]]":
-    """Show what others reach after training on the same crystals."""
-    known = json.loads((TABLES / "published.json").read_text(encoding="utf-8"))
-    lines: list[tuple[Cell, ...]] = []
-    for each in known["same_split"].get(judged.row.name, ()):
-        found = each
-        if judged.protocol == "gmtnet" and judged.row.rank > 2:
-            found = each.get("matrix")
-        if found is None:
-            continue
-        low, high = found.get("fnorm_interval", (None, None))
-        fnorm = found["fnorm"] if low is None else Estimate(found["fnorm"], low, high)
-        within = found.get("ewt", (None, None, None))
-        median = found.get("median_relative")
-        lines.append((each["name"], each["n"], fnorm, *within, median))
-    if not lines:
-        return [], []
-    notes = [known["same_split"]["about"]]
-    if judged.test.source == TEST_SETS.get(judged.row.name):
-        notes.append(
-            "Lines with another number of crystals are for all test crystals, of which "
-            "not all may travel with the package."
-        )
-    return lines, notes
-
-
-def _other_data(row: "TensorProperty") -> list[Table]:
-    """Show published tables, which are about other crystals."""
-    known = json.loads((TABLES / "published.json").read_text(encoding="utf-8"))
-    table = known["other_data"].get(row.name)
-    if table is None:
-        return []
-    rows = tuple(
-        (each["name"], each["fnorm"], *each["ewt"], each["source"])
-        for each in table["results"]
-    )
-    return [
-        Table(
-            f"{row.name}: published, OTHER DATA ({table['data']})",
-            ("", f"Fnorm {_SHAPES[row.rank]}", "<25 %", "<10 %", "<5 %", "source"),
-            rows,
-            (known["other_data"]["about"],),
-        )
-    ]
 
 
 def _system_table(judged: _Judged) -> Table:
