@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crystaltensor.training.config import TrainingConfig
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.preparation import Audited, Prepared
+    from crystaltensor.workflows.pretraining import PretrainingBegins
     from crystaltensor.workflows.train import MemberBegins, Trained
 
 RESUME_ELSEWHERE = (
@@ -35,16 +36,18 @@ RESUME_ELSEWHERE = (
 
 
 def training(
-    events: "Iterator[Prepared | MemberBegins | EpochReport | Trained]",
+    events: "Iterator[Prepared | PretrainingBegins | MemberBegins | EpochReport | Trained]",
     config: "TrainingConfig",
 ) -> None:
     """Show the data, a bar with the time left, and the figures of the model."""
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.preparation import Prepared
+    from crystaltensor.workflows.pretraining import PretrainingBegins
     from crystaltensor.workflows.train import MemberBegins, Trained
 
     console = Console(highlight=False, stderr=True)
     row = find_property(config.property)
+    learnt: TensorProperty | None = row
     columns = (
         TextColumn("epoch"),
         MofNCompleteColumn(),
@@ -59,16 +62,21 @@ def training(
         for event in events:
             if isinstance(event, Prepared):
                 _prepared(console, event)
+            elif isinstance(event, PretrainingBegins):
+                learnt = None
+                progress.reset(task, total=event.epochs)
+                console.print("Features, from descriptors of atoms")
             elif isinstance(event, MemberBegins):
-                progress.reset(task)
+                learnt = row
+                progress.reset(task, total=config.epochs)
                 if event.n_members > 1:
                     kind = "Without fold" if event.fold else "Member"
                     console.print(f"{kind} {event.index + 1} of {event.n_members}")
             elif isinstance(event, EpochReport):
                 if quiet:
-                    console.print(_line(event, row))
+                    console.print(_line(event, learnt))
                 progress.update(
-                    task, completed=event.epoch, description=_line(event, row)
+                    task, completed=event.epoch, description=_line(event, learnt)
                 )
             elif isinstance(event, Trained):
                 progress.update(task, visible=False)
@@ -82,13 +90,14 @@ def audited(event: "Audited") -> None:
     _left_out(console, event.unread)
 
 
-def _line(report: "EpochReport", row: "TensorProperty") -> str:
-    """Sum up an epoch."""
-    unit = unit_of(row.learnt_unit)
+def _line(report: "EpochReport", row: "TensorProperty | None") -> str:
+    """Sum up an epoch; without a property what is learnt are descriptors."""
+    unit = unit_of(row.learnt_unit) if row else ""
     best = " (best)" if report.best else ""
+    nothing = _nothing(row) if row else "zeros"
     return (
         f"{report.epoch}: loss {report.train_loss:.4g}, validation error "
-        f"{report.val_fnorm:.4g}{unit}{best}, {_nothing(row)} {report.val_zero:.4g}"
+        f"{report.val_fnorm:.4g}{unit}{best}, {nothing} {report.val_zero:.4g}"
     )
 
 
@@ -99,6 +108,8 @@ def _prepared(console: Console, event: "Prepared") -> None:
     counts = ", ".join(f"{count} {split}" for split, count in event.counts.items())
     if event.n_moduli:
         counts += f", {event.n_moduli} train with moduli alone"
+    if event.n_described:
+        counts += f"; {event.n_described} with descriptors of atoms"
     console.print(f"Data: {counts}{' (prepared before)' if event.cached else ''}")
     if event.dropped:
         _left_out(console, event.dropped)

@@ -187,3 +187,8 @@ class GMTNet(nn.Module):
     def share(self, other: "GMTNet") -> None:
         """Compute the features by the modules of another network from now on."""
         self.embed, self.bonds, self.layers = other.embed, other.bonds, other.layers
+
+    def begin_from(self, other: "GMTNet") -> None:
+        """Take over the weights by which another network computes the features."""
+        self.embed.load_state_dict(other.embed.state_dict())
+        self.layers.load_state_dict(other.layers.state_dict())

@@ -134,6 +134,13 @@ class TrainingConfig:
         have too, or that their own table has in val or test, are left out.
     moduli_weight
         Of their loss, relative to that of a crystal with all of C.
+    descriptors
+        Tables of descriptors of atoms, see ``data.descriptors``: before anything else the
+        features of the network learn to tell them, and the members begin from there.
+        Crystals of formulas and space groups that are in val or test are left out.
+    pretraining_epochs, pretraining_rate
+        Of that; the other settings are those of the run, but for the dropout and the
+        weight decay, for there are more descriptors than a network can learn.
     mixed_precision
         Whether a GPU computes the network in bfloat16; the loss stays in float32.
     threads
@@ -176,6 +183,9 @@ class TrainingConfig:
     weight: float = 1.0
     moduli: tuple[str, ...] = ()
     moduli_weight: float = 1.0
+    descriptors: tuple[str, ...] = ()
+    pretraining_epochs: int = 12
+    pretraining_rate: float = 3e-3
     mixed_precision: bool = False
     threads: int = 2
 
@@ -189,6 +199,7 @@ class TrainingConfig:
             "loss_softness",
             "weight",
             "moduli_weight",
+            "pretraining_rate",
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive")
@@ -198,6 +209,7 @@ class TrainingConfig:
             members=(1, 1000),
             folds=(0, 1000),
             epochs=many,
+            pretraining_epochs=many,
             patience=many,
             batch_size=many,
             threads=(1, 1024),
@@ -205,6 +217,7 @@ class TrainingConfig:
             split_seed=(0, 2**32 - 1),
             warmup_steps=(0, 10**9),
             learning_rate=(0, 1e6),
+            pretraining_rate=(0, 1e6),
             weight_decay=(0, 1e6),
             clip_norm=(0, 1e30),
             loss_floor=(0, 1e30),
@@ -305,6 +318,7 @@ def make_config(given: "Mapping[str, Any]", *, source: str) -> TrainingConfig:
         ("drop", str, "strings"),
         ("together", str, "strings"),
         ("moduli", str, "strings"),
+        ("descriptors", str, "strings"),
         ("corrections", str, "strings"),
     ):
         if name in given:

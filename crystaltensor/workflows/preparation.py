@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     )
     from crystaltensor.properties import TensorProperty
     from crystaltensor.training.config import TrainingConfig
+    from crystaltensor.workflows.together import Job
 
 PREPARED = "prepared.npz"
 DROPPED = "dropped.csv"
 AUDIT = "audit.csv"
 MODULI = "moduli.npz"
 DROPPED_MODULI = "dropped_moduli.csv"
+DESCRIPTORS = "descriptors.npz"
+DROPPED_DESCRIPTORS = "dropped_descriptors.csv"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Prepared:
         What was found; not where it was prepared before.
     n_moduli : int
         Further training crystals, with moduli alone.
+    n_described : int
+        Crystals with descriptors, to pretrain on.
     """
 
     counts: dict[str, int]
@@ -70,6 +75,7 @@ class Prepared:
     cached: bool
     audited: Audited | None = field(default=None, repr=False)
     n_moduli: int = 0
+    n_described: int = 0
 
 
 def audit_data(config: "TrainingConfig", out: Path, *, base: Path) -> Audited:
@@ -236,6 +242,76 @@ def prepare_extra_moduli(
     return data
 
 
+def prepare_run_descriptors(jobs: "Sequence[Job]") -> "PreparedData | None":
+    """Prepare the crystals with descriptors of atoms, or take them from the cache.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        All of a run; the first one says which tables, and has the folder.
+
+    Returns
+    -------
+    PreparedData or None
+        None of its crystals is of a formula and space group that are in val or test of
+        a job. None if the settings name no table.
+
+    Raises
+    ------
+    ConfigError
+        If the network is none that can begin from them.
+    DataError
+        If a table is missing or damaged, or leaves no crystal.
+    """
+    from crystaltensor.data import datasets
+    from crystaltensor.data.descriptors import prepare_descriptors, read_descriptors
+    from crystaltensor.data.splits import group_of
+    from crystaltensor.nn.gmtnet import GMTNetConfig
+    from crystaltensor.nn.presets import neighbourhood, network_config
+    from crystaltensor.properties import find_property
+
+    first = jobs[0]
+    config = first.config
+    if not config.descriptors:
+        return None
+    row = find_property(config.property)
+    shape = network_config(config.network, row)
+    if not isinstance(shape, GMTNetConfig):
+        raise ConfigError(
+            "only the network 'gmtnet' of tensors begins from descriptors"
+        )
+    cache, extra = first.out / DESCRIPTORS, replace(config, data=config.descriptors)
+    there = [_tables_there(job.config, job.base) for job in jobs]
+    if cache.is_file() and not (all(there) and _tables_there(extra, first.base)):
+        return datasets.load_prepared(cache)
+    paths = _find(extra, first.base)
+    around = neighbourhood(shape)
+    known = [path for job in jobs for path in _find(job.config, job.base)]
+    key = _key(config, known, first.base, beside=paths, described=True, around=around)
+    with contextlib.suppress(DataError):
+        if cache.is_file():
+            data = datasets.load_prepared(cache)
+            if data.key == key:
+                return data
+    tolerance = config.symprec[0]
+    taken = {
+        group_of(each.crystal, symprec=tolerance)
+        for job in jobs
+        for each in _read(job.config, job.base, find_property(job.config.property))[0]
+        if each.split in {"val", "test"}
+    }
+    data, dropped = prepare_descriptors(
+        [each for path in paths for each in read_descriptors(path)],
+        taken=taken,
+        around=around,
+        symprec=tolerance,
+        key=key,
+    )
+    _write_dropped(dropped, first.out / DROPPED_DESCRIPTORS)
+    datasets.save_prepared(data, cache)
+    return data
+
+
 def count_splits(data: "PreparedData") -> dict[str, int]:
     """Count the crystals of each split."""
     return {split: len(data.part(split)) for split in ("train", "val", "test")}
@@ -266,16 +342,21 @@ def _tables_there(config: "TrainingConfig", base: Path) -> bool:
 
 
 def _key(
-    config: "TrainingConfig", paths: "Sequence[Path]", base: Path, **more: object
+    config: "TrainingConfig",
+    paths: "Sequence[Path]",
+    base: Path,
+    *,
+    beside: "Sequence[Path]" = (),
+    **more: object,
 ) -> str:
-    """Hash all that the prepared data depend on."""
+    """Hash all that the prepared data depend on: tables, and files beside them."""
     from crystaltensor.data.datasets import cache_key, structure_files
 
     reading = _reading(config)
     files = [each for path in paths for each in structure_files(path, reading)]
     mended = _find(replace(config, data=config.corrections), base)
     return cache_key(
-        [*paths, *files, *mended],
+        [*paths, *files, *mended, *beside],
         reading=reading,
         symprec=config.symprec,
         max_component=config.max_component,

@@ -52,12 +52,15 @@ class PreparedJob:
         Crystals and labels.
     moduli : PreparedData, optional
         Crystals with moduli alone.
+    descriptors : PreparedData, optional
+        Crystals with descriptors of atoms; the first job has those of all.
     """
 
     config: TrainingConfig
     out: Path
     data: "PreparedData"
     moduli: "PreparedData | None" = None
+    descriptors: "PreparedData | None" = None
 
 
 def jobs_of(config: TrainingConfig, out: Path, *, base: Path) -> list[Job]:

@@ -11,7 +11,9 @@ from crystaltensor.workflows.preparation import (
     count_splits,
     prepare_data,
     prepare_extra_moduli,
+    prepare_run_descriptors,
 )
+from crystaltensor.workflows.pretraining import FOLDER, pretrain
 from crystaltensor.workflows.together import PreparedJob, jobs_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from crystaltensor.training.loop import EpochReport, Run, Task
     from crystaltensor.workflows.preparation import Prepared
+    from crystaltensor.workflows.pretraining import Pretrained, PretrainingBegins
     from crystaltensor.workflows.together import Job
 
     Metrics = dict[str, dict[str, object]]
@@ -76,7 +79,7 @@ def train(
     resume: bool = False,
     prepare_only: bool = False,
     calibrate_only: bool = False,
-) -> "Iterator[Prepared | MemberBegins | EpochReport | Trained]":
+) -> "Iterator[Prepared | PretrainingBegins | MemberBegins | EpochReport | Trained]":
     """Train a model, member by member; the state after every epoch is on disk.
 
     Under ``torchrun`` all processes train it together, and the first one reports.
@@ -102,9 +105,9 @@ def train(
 
     Yields
     ------
-    Prepared, MemberBegins, EpochReport, Trained
-        For every property once, for every member, for every epoch of each, and for
-        every property at the end.
+    Prepared, PretrainingBegins, MemberBegins, EpochReport, Trained
+        For every property once, for the features if they are learnt first, for every
+        member, for every epoch of each, and for every property at the end.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def train(
         yield from _calibrate_again(out, base=base, device=choose_device(device))
         return
     jobs = jobs_of(config, out, base=base)
-    folders = member_folders(config, out)
+    folders = [*member_folders(config, out), out / FOLDER]
     if any((each / CHECKPOINT).is_file() for each in folders) and not resume:
         raise ConfigError(
             f"{out} holds a run already; go on with it by --resume, or choose another "
@@ -137,11 +140,7 @@ def train(
     try:
         if not first:
             distributed.wait()  # the first process prepares the data for all
-        ready, found = [], []
-        for job in jobs:
-            each, prepared = _ready(job)
-            ready.append(each)
-            found.append(prepared)
+        ready, found = _ready(jobs)
         if first:
             distributed.wait()
             yield from found
@@ -156,7 +155,7 @@ def train(
 
 def _calibrate_again(
     out: Path, *, base: Path, device: str
-) -> "Iterator[MemberBegins | EpochReport | Trained]":
+) -> "Iterator[PretrainingBegins | MemberBegins | EpochReport | Trained]":
     """Calibrate a finished model; train the networks of its folds if they are missing."""
     from crystaltensor.inference.models import describe_model
     from crystaltensor.workflows.calibration import calibrate_model
@@ -164,19 +163,27 @@ def _calibrate_again(
 
     config = describe_model(out).config
     if config.folds and not (out / TABLE).is_file():
-        jobs = jobs_of(config, out, base=base)
-        yield from _train_folds([_ready(job)[0] for job in jobs], device=device)
+        jobs, _ = _ready(jobs_of(config, out, base=base))
+        start = yield from pretrain(jobs[0], device=device)
+        yield from _train_folds(jobs, start, device=device)
     yield Trained(out, calibrate_model(out, base=base, device=device), written=True)
 
 
-def _ready(job: "Job") -> "tuple[PreparedJob, Prepared]":
-    """Prepare the data of a property."""
-    job.out.mkdir(exist_ok=True)
-    data, prepared = prepare_data(job.config, job.out, base=job.base)
-    moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
-    n_moduli = 0 if moduli is None else len(moduli.names)
-    ready = PreparedJob(job.config, job.out, data, moduli)
-    return ready, replace(prepared, n_moduli=n_moduli)
+def _ready(jobs: "list[Job]") -> "tuple[list[PreparedJob], list[Prepared]]":
+    """Prepare the data of all properties; the first one has what all begin from."""
+    ready, found = [], []
+    for job in jobs:
+        job.out.mkdir(exist_ok=True)
+        data, prepared = prepare_data(job.config, job.out, base=job.base)
+        moduli = prepare_extra_moduli(job.config, job.out, base=job.base)
+        ready.append(PreparedJob(job.config, job.out, data, moduli))
+        n_moduli = 0 if moduli is None else len(moduli.names)
+        found.append(replace(prepared, n_moduli=n_moduli))
+    descriptors = prepare_run_descriptors(jobs)
+    if descriptors is not None:
+        ready[0] = replace(ready[0], descriptors=descriptors)
+        found[0] = replace(found[0], n_described=len(descriptors.names))
+    return ready, found
 
 
 def _refuse_empty_splits(jobs: "list[PreparedJob]") -> None:
@@ -189,24 +196,26 @@ def _refuse_empty_splits(jobs: "list[PreparedJob]") -> None:
 
 def _train_members(
     jobs: "list[PreparedJob]", *, device: str
-) -> "Iterator[MemberBegins | EpochReport | Trained]":
+) -> "Iterator[PretrainingBegins | MemberBegins | EpochReport | Trained]":
     """Train one member after the other; the first process writes the models."""
     from crystaltensor.training import distributed
 
+    start = yield from pretrain(jobs[0], device=device)
     n_members = jobs[0].config.members
     runs = []
     for index in range(n_members):
         yield MemberBegins(index, n_members)
-        runs.append(_begin(jobs, index, device=device))
+        runs.append(_begin(jobs, index, start, device=device))
         yield from runs[-1].epochs()
-    yield from _train_folds(jobs, device=device)
+    yield from _train_folds(jobs, start, device=device)
     if distributed.is_first():
         for place, job in enumerate(jobs):
-            yield _finish([run.tasks[place] for run in runs], job.config, job.out)
+            tasks = [run.tasks[place] for run in runs]
+            yield _finish(tasks, job.config, job.out, start)
 
 
 def _train_folds(
-    jobs: "list[PreparedJob]", *, device: str
+    jobs: "list[PreparedJob]", start: "Pretrained | None", *, device: str
 ) -> "Iterator[MemberBegins | EpochReport]":
     """Train a network without each part of the crystals, and keep what it says of it."""
     from crystaltensor.training import distributed
@@ -219,7 +228,7 @@ def _train_folds(
     for index in range(n_folds):
         yield MemberBegins(index, n_folds, fold=True)
         parts = [without_fold(job, index) for job in jobs]
-        runs.append(_begin(parts, 0, device=device))
+        runs.append(_begin(parts, 0, start, device=device))
         yield from runs[-1].epochs()
     if distributed.is_first():
         for place, job in enumerate(jobs):
@@ -233,8 +242,10 @@ def member_folders(config: TrainingConfig, out: Path) -> list[Path]:
     return [out / f"member-{index}" for index in range(config.members)]
 
 
-def _begin(jobs: "list[PreparedJob]", index: int, *, device: str) -> "Run":
-    """Make a member with fresh weights, or take up its run."""
+def _begin(
+    jobs: "list[PreparedJob]", index: int, start: "Pretrained | None", *, device: str
+) -> "Run":
+    """Make a member with fresh weights, but for its features, or take up its run."""
     import torch
 
     from crystaltensor.training.loop import Run, Task
@@ -247,6 +258,8 @@ def _begin(jobs: "list[PreparedJob]", index: int, *, device: str) -> "Run":
         settings.append(alone)
         folders.append(member_folders(job.config, job.out)[index])
         folders[-1].mkdir(exist_ok=True)
+    if start is not None:
+        networks[0].begin_from(start.trunk)
     for network in networks[1:]:
         network.share(networks[0])
     tasks = [
@@ -286,7 +299,9 @@ def _network(job: "PreparedJob") -> Any:  # noqa: ANN401
     return network
 
 
-def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
+def _finish(
+    runs: "list[Task]", config: TrainingConfig, out: Path, start: "Pretrained | None"
+) -> Trained:
     """Measure the best network of each run, and their mean, and write the model."""
     import torch
 
@@ -313,6 +328,7 @@ def _finish(runs: "list[Task]", config: TrainingConfig, out: Path) -> Trained:
         "device": runs[0].device,
         "torch": torch.__version__,
         "data": data.key,
+        **({} if start is None else {"pretraining": start.record}),
         "metrics": _measure(runs[0], _mean(predicted)),
         "members": [
             {
