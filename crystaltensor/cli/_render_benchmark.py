@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REGRESSION = 4
 """Exit code of a run that is worse than its baseline."""
 
+_MANY = 9  # columns between which there is one blank, not two
+
 
 def refuse_suffix(path: "Path | None") -> None:
     """Refuse, before hours of work, a name that does not say what to write."""
@@ -89,7 +91,10 @@ def _table(table: "Table") -> RichTable:
         box=box.SIMPLE_HEAD,
         title_justify="left",
         title_style="",
-        padding=(0, 0, 0, 1),
+        # Names of rows must not be cut in a terminal of 80 columns.
+        padding=(0, 0, 0, 1 if len(table.columns) < _MANY else 0),
+        show_edge=False,
+        pad_edge=False,
     )
     for place, column in enumerate(table.columns):
         shown.add_column(

@@ -211,7 +211,7 @@ class Predictor:
         outlines = [Outline.of(self.model, each.symmetry, frame) for each in inputs]
         pairs = list(zip(inputs, outlines, strict=True))
         asked = [each for each, outline in pairs if not outline.forbidden]
-        raws = iter(self._run(asked) if asked else [])
+        raws = iter(self.run_networks(asked) if asked else [])
         cases = [
             None
             if outline.forbidden
@@ -270,8 +270,31 @@ class Predictor:
             return [None] * len(asked)
         return estimate(model.calibration, model.domain, asked)
 
-    def _run(self, inputs: "Sequence[NetworkInput]") -> "list[NDArray[np.float64]]":
-        """Run the networks; one array (n_members, ...) for each crystal."""
+    def run_networks(
+        self, inputs: "Sequence[NetworkInput]"
+    ) -> "list[NDArray[np.float64]]":
+        """Run the networks of the ensemble, and nothing else of a prediction.
+
+        Parameters
+        ----------
+        inputs : sequence of NetworkInput
+            From ``needs.describe``.
+
+        Returns
+        -------
+        list of ndarray
+            For each crystal the tensors of the members, (n_members, 3, ..., 3), or
+            (n_members, n_atoms, 3, ..., 3) if the property belongs to atoms: in the unit
+            of the property, or of its logarithm if that is learnt, not yet projected in
+            double precision.
+
+        Raises
+        ------
+        ResourceError
+            If the memory does not suffice.
+        ModelError
+            If the networks return numbers that are not finite.
+        """
         if self.device != "cpu":
             return self._run_together(inputs)
         return [each for part in _cut(inputs) for each in self._run_together(part)]

@@ -199,20 +199,12 @@ def _derive(predictions: "list[Prediction]", *, together: bool) -> None:
 def _forward(
     predictor: "Predictor", inputs: "list[NetworkInput]", size: int
 ) -> "list[Floats]":
-    """Run the network over all crystals; one array (n_members, ...) for each."""
-    import torch
-
-    from crystaltensor.data.graphs import collate
-
-    found: list[Floats] = []
-    with torch.no_grad():
-        for first in range(0, len(inputs), size):
-            part = inputs[first : first + size]
-            graphs = [each.graphs[predictor.around] for each in part]
-            batch = collate(graphs, vector_dtype=torch.float64, device=predictor.device)
-            arrays = predictor.network(batch).cpu().double().numpy()
-            found += [arrays[:, index] for index in range(len(part))]
-    return found
+    """Run the network over all crystals, so many at once."""
+    return [
+        found
+        for first in range(0, len(inputs), size)
+        for found in predictor.run_networks(inputs[first : first + size])
+    ]
 
 
 def _stage_tables(profiles: list[_Profile], crystals: "list[Crystal]") -> list[Table]:
