@@ -89,6 +89,7 @@ def pretrain(
     trunk = GMTNet(replace(shape, dropout=0.0), element_features())
     settings = replace(
         config,
+        network={**config.network, "dropout": 0.0},
         members=1,
         folds=0,
         epochs=config.pretraining_epochs,
