@@ -328,7 +328,8 @@ def _fresh(shown: str, printed: str, place: str, left: list[str]) -> str:
     if same(shown, printed):
         return kept
     filled = _fill(shown, printed)
-    if filled is None or not same(filled, printed):  # lines that are new, between others
+    # Lines that are new between others fit into no gap.
+    if filled is None or not same(filled, printed):
         left.append(f"{place}: {shown}\n--- prints ---\n{printed}")
         return kept
     return filled.rstrip() + "\n" if filled.strip() else ""
