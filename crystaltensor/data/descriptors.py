@@ -180,7 +180,9 @@ def prepare_descriptors(
     data = PreparedData(
         names=[each.name for each in kept],
         graphs=build_graphs(crystals, around, [{}] * len(kept)),
-        tensors=values / np.sqrt(np.square(values, dtype=np.float64).mean()),
+        # In single precision: these are hundreds of numbers for each atom.
+        tensors=values
+        / np.float32(np.sqrt(np.square(values, dtype=np.float64).mean())),
         splits=np.array(splits),
         sign_known=~unknown,
         polar=unknown,
