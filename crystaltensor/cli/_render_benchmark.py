@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REGRESSION = 4
 """Exit code of a run that is worse than its baseline."""
 
-_MANY = 9  # columns between which there is one blank, not two
+_MANY = 9  # columns, that need the room of edges and of second blanks
 
 
 def refuse_suffix(path: "Path | None") -> None:
@@ -86,15 +86,16 @@ def _print(report: "Report", record: dict[str, object], output: "Path | None") -
 
 def _table(table: "Table") -> RichTable:
     """Lay out a table; an interval stands below its value."""
+    wide = len(table.columns) >= _MANY
     shown = RichTable(
         title=f"[bold]{escape(table.title)}[/]",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         title_style="",
         # Names of rows must not be cut in a terminal of 80 columns.
-        padding=(0, 0, 0, 1 if len(table.columns) < _MANY else 0),
-        show_edge=False,
-        pad_edge=False,
+        padding=(0, 0, 0, 0 if wide else 1),
+        show_edge=not wide,
+        pad_edge=not wide,
     )
     for place, column in enumerate(table.columns):
         shown.add_column(
