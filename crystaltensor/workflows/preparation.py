@@ -154,11 +154,9 @@ def prepare_data(
         return data, Prepared(count_splits(data), (), cached=True)
     paths = _find(config, base)
     key = _key(config, paths, base, property=row.name, around=around)
-    with contextlib.suppress(DataError):  # one of an older version is made again
-        if cache.is_file():
-            data = datasets.load_prepared(cache)
-            if data.key == key:
-                return data, Prepared(count_splits(data), (), cached=True)
+    found = _cached(cache, key)
+    if found is not None:
+        return found, Prepared(count_splits(found), (), cached=True)
     rows, unread = _read(config, base, row)
     audited = _audit(rows, unread, row, config, out)
     rows, wrong = _drop(rows, audited.audit, config)
@@ -220,11 +218,9 @@ def prepare_extra_moduli(
     paths = _find(extra, base)
     tables = [*_find(config, base), *paths]
     key = _key(config, tables, base, moduli=len(paths), around=around)
-    with contextlib.suppress(DataError):
-        if cache.is_file():
-            data = datasets.load_prepared(cache)
-            if data.key == key:
-                return data
+    found = _cached(cache, key)
+    if found is not None:
+        return found
     own, _ = _read(config, base, row)
     tolerance = config.symprec[0]
     taken = {group_of(each.crystal, symprec=tolerance) for each in own}
@@ -288,11 +284,9 @@ def prepare_run_descriptors(jobs: "Sequence[Job]") -> "PreparedData | None":
     around = neighbourhood(shape)
     known = [path for job in jobs for path in _find(job.config, job.base)]
     key = _key(config, known, first.base, beside=paths, described=True, around=around)
-    with contextlib.suppress(DataError):
-        if cache.is_file():
-            data = datasets.load_prepared(cache)
-            if data.key == key:
-                return data
+    found = _cached(cache, key)
+    if found is not None:
+        return found
     tolerance = config.symprec[0]
     taken = {
         group_of(each.crystal, symprec=tolerance)
@@ -315,6 +309,18 @@ def prepare_run_descriptors(jobs: "Sequence[Job]") -> "PreparedData | None":
 def count_splits(data: "PreparedData") -> dict[str, int]:
     """Count the crystals of each split."""
     return {split: len(data.part(split)) for split in ("train", "val", "test")}
+
+
+def _cached(cache: Path, key: str) -> "PreparedData | None":
+    """Load what was prepared from the same; files of older versions are made again."""
+    from crystaltensor.data.datasets import load_prepared
+
+    with contextlib.suppress(DataError):
+        if cache.is_file():
+            data = load_prepared(cache)
+            if data.key == key:
+                return data
+    return None
 
 
 def _reading(config: "TrainingConfig") -> "Reading":
