@@ -256,13 +256,13 @@ def test_outputs_without_the_symmetry_are_distrusted(
 ) -> None:
     """The part that is projected away, as no network of ours has it, is told."""
     predictor = copy.copy(predictors["piezo"])
-    run = predictor._run
+    run = predictor.run_networks
 
     def noisy(inputs: list) -> list:
         noise = np.random.default_rng(0).normal(size=(3, 3, 3, 3))
         return [raw + noise for raw in run(inputs)]
 
-    predictor._run = noisy
+    predictor.run_networks = noisy
     found = predictor.predict(wurtzite)
     assert any("do not trust this prediction" in one for one in found.warnings)
     assert found.symmetry_residual > 0.1

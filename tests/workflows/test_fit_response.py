@@ -112,10 +112,12 @@ def test_what_forces_do_not_hold_is_learned_from_a_table(
     assert isinstance(collected, Collected)
     assert collected.counts == {"train": 6, "val": 2, "test": 2}
     assert isinstance(fitted, Fitted)
-    test = fitted.record["metrics"]["test, up to axes"]
-    assert test["zero_fnorm"] > 0.05
-    assert test["fnorm"] < 0.5 * test["zero_fnorm"]  # 1.5 without the learned part
     assert len(fitted.record["members"]) == SETTINGS.members
+    for member in fitted.record["members"]:
+        # One by one: no label here says which sign is right, and they need not agree.
+        test = member["metrics"]["test, up to axes"]
+        assert test["zero_fnorm"] > 0.05
+        assert test["fnorm"] < 0.5 * test["zero_fnorm"]  # 1.5 without the learned part
     list(
         fit_response(
             str(table),
