@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from crystaltensor.nn.describer import Describer
-    from crystaltensor.nn.gmtnet import GMTNet
+    from crystaltensor.nn.gmtnet import GMTNet, GMTNetConfig
     from crystaltensor.training.loop import EpochReport
     from crystaltensor.workflows.together import PreparedJob
 
@@ -75,18 +75,13 @@ def pretrain(
 
     from crystaltensor.data.features import element_features
     from crystaltensor.nn.describer import Describer
-    from crystaltensor.nn.gmtnet import GMTNet, GMTNetConfig
+    from crystaltensor.nn.gmtnet import GMTNet
     from crystaltensor.nn.presets import network_config
     from crystaltensor.training.pretraining import Pretraining
 
     config, data = job.config, job.descriptors
-    shape = network_config(config.network, find_property(config.property))
-    if data is None or not isinstance(shape, GMTNetConfig):
+    if data is None:
         return None
-    folder = job.out / FOLDER
-    folder.mkdir(exist_ok=True)
-    torch.manual_seed(config.seed)
-    trunk = GMTNet(replace(shape, dropout=0.0), element_features())
     settings = replace(
         config,
         network={**config.network, "dropout": 0.0},
@@ -97,6 +92,12 @@ def pretrain(
         weight_decay=WEIGHT_DECAY,
         keep="last",
     )
+    # Whoever prepared the descriptors has refused all other networks.
+    shape = network_config(settings.network, find_property(config.property))
+    torch.manual_seed(config.seed)
+    trunk = GMTNet(cast("GMTNetConfig", shape), element_features())
+    folder = job.out / FOLDER
+    folder.mkdir(exist_ok=True)
     run = Pretraining(
         Describer(trunk, data.tensors.shape[1]), data, settings, folder, device=device
     )
